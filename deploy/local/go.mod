@@ -1,0 +1,3 @@
+module github.com/twinreel/twinreel/deploy/local
+
+go 1.26

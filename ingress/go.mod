@@ -1,0 +1,3 @@
+module github.com/twinreel/twinreel/ingress
+
+go 1.26

@@ -1,0 +1,106 @@
+// Package objstore is the seam to the two object stores: S3 (package s3store), Azure Blob (azstore), memory (memstore).
+//
+// A Writer can only add; a Reader can only look. No type in the program can delete or replace an object. Every driver
+// passes the conformance suite in objstoretest.
+//
+// Errors are faults (package fault) of part Store, classed where they enter the program: Throttled, Unavailable,
+// Denied, Permanent, Transient. The sentinels below are wrapped inside and found with errors.Is.
+package objstore
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"time"
+
+	"github.com/twinreel/twinreel/pkg/digest"
+)
+
+// ErrNotExist is returned when no object of the key is visible.
+var ErrNotExist = errors.New("object does not exist")
+
+// ErrUnknown is returned by a committing call (Put, Upload.Commit) whose outcome cannot be known from its answer:
+// somebody else's object may be there (409, 412), ours may have been created although the answer was lost, the upload
+// may have been finished or aborted by another. It says nothing about what is stored: Stat, and compare.
+var ErrUnknown = errors.New("outcome of the conditional create is unknown")
+
+// Info describes one version of an object.
+type Info struct {
+	Key         string
+	Size        int64
+	ETag        string // without quotes
+	VersionID   string // "" where the store has no versions
+	ContentType string
+	CRC64       uint64 // CRC-64/NVME of the whole object, when HasCRC64
+	HasCRC64    bool   // false when the store reports no whole-object checksum (listings; foreign objects)
+	Modified    time.Time
+	Latest      bool // in listings: the version that a plain GET answers with
+}
+
+// Same reports whether the object has the size and checksum of d. Without a checksum it is false: look at HasCRC64.
+func (i Info) Same(d digest.Digest) bool {
+	return i.HasCRC64 && i.Size == d.Size && i.CRC64 == d.CRC64
+}
+
+// Options say how an object is created. They are the same for all objects of a kind; what hangs on the agreement
+// between the tiers (the digest) comes with the committing call.
+type Options struct {
+	ContentType string
+	Tags        map[string]string // object tags, already fit for both clouds; nil for none
+}
+
+// Writer adds objects to one store, under an identity that cannot delete or overwrite.
+// It is safe for concurrent use.
+type Writer interface {
+	// Put creates key from body in one call, conditional on its absence, with the whole-object checksum of d.
+	// ErrUnknown: Stat and compare. The returned Info is what the store's answer proves: HasCRC64 only when the store
+	// itself confirmed the checksum of what it holds.
+	Put(ctx context.Context, key string, body []byte, d digest.Digest, o Options) (Info, error)
+	// Create opens an upload of key in parts. Nothing is visible before its Commit.
+	Create(ctx context.Context, key string, o Options) (Upload, error)
+	// Abandon aborts the upload of key that an earlier holder of the claim left open, by Upload.ID. Already gone, or
+	// "": nil. It cannot touch a committed object.
+	Abandon(ctx context.Context, key, uploadID string) error
+	// Stat describes the visible object, with its whole-object checksum where it has one. ErrNotExist.
+	Stat(ctx context.Context, key string) (Info, error)
+	// ReadSidecar returns the bytes of an object below metadata/, at most MaxSidecar of them. ErrNotExist; any other key is refused.
+	ReadSidecar(ctx context.Context, key string) ([]byte, error)
+	// Bucket returns the bucket's or container's name, for records and audit events.
+	Bucket() string
+}
+
+// MaxSidecar bounds the bytes of a sidecar that is read back: an event can be no larger.
+const MaxSidecar = 8 << 20
+
+// Upload is one object on its way. Parts may be sent concurrently; Commit and Abort are called once, after all parts
+// returned. An upload neither committed nor aborted is never visible.
+type Upload interface {
+	// ID names the upload for Writer.Abandon. "" when the store needs no cleaning up (Azure's blocks lapse).
+	ID() string
+	// Part sends part n (from 1, at most MaxParts), whose CRC-64/NVME is crc. All parts but the last are of one size of at least 5 MiB.
+	// p is free again on return.
+	Part(ctx context.Context, n int, p []byte, crc uint64) error
+	// Commit makes the object visible, conditional on the key's absence, with d's whole-object checksum and these tags.
+	// ErrUnknown: Stat and compare. The Info is what the answer proves, as with Writer.Put.
+	Commit(ctx context.Context, d digest.Digest, tags map[string]string) (Info, error)
+	// Abort gives the upload up and frees what the store holds of it. Safe after a failed Commit.
+	Abort(ctx context.Context) error
+}
+
+// MaxParts is the largest part number that every store takes.
+const MaxParts = 10_000
+
+// Reader looks at one store, under an identity that cannot write.
+// It is safe for concurrent use.
+type Reader interface {
+	// Stat describes the visible object, with its whole-object checksum where it has one. ErrNotExist.
+	Stat(ctx context.Context, key string) (Info, error)
+	// List yields every version below prefix, ascending by key, newest version first; it stops at the first error.
+	// Checksums are not listed (HasCRC64 is false). Delete markers are not yielded.
+	List(ctx context.Context, prefix string) iter.Seq2[Info, error]
+	// Open reads n bytes of the visible object from off; n < 0: to the end. ErrNotExist.
+	Open(ctx context.Context, key string, off, n int64) (io.ReadCloser, error)
+	// Bucket returns the bucket's or container's name.
+	Bucket() string
+}

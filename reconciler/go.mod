@@ -1,0 +1,3 @@
+module github.com/twinreel/twinreel/reconciler
+
+go 1.26
