@@ -1,0 +1,76 @@
+package event
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// AuditKind is what an audit event reports.
+type AuditKind string
+
+// The kinds of audit event that exist so far.
+const (
+	AuditStored             AuditKind = "stored"              // this delivery's commit created the object
+	AuditAlreadyPresent     AuditKind = "already_present"     // a Stat found the expected bytes
+	AuditAcceptedUnverified AuditKind = "accepted_unverified" // found, of the right size, but the store has no checksum for it
+	AuditDead               AuditKind = "dead"                // given up: a dead letter
+	AuditReplayed           AuditKind = "replayed"            // a dead letter sent again
+	AuditConflict           AuditKind = "conflict"            // the agreement changed under a commit
+)
+
+// AuditAll is the last token of an audit subject that concerns no single tier.
+const AuditAll = "all"
+
+// Audit is one line of the compliance log. It never holds a participant, a URL or a secret.
+type Audit struct {
+	Kind AuditKind
+	Tier string // a tier's name, or AuditAll
+	// MsgID makes the event one, however often it is published: <kind>/<tier>/<stream>/<sequence> where it follows a delivery.
+	MsgID string
+	Time  time.Time
+	Data  AuditData
+}
+
+// AuditData is the payload; fields are set as they apply.
+type AuditData struct {
+	Tier           string `json:"tier,omitempty"`
+	IdempotencyKey string `json:"idempotencyKey,omitempty"`
+	ObjectKey      string `json:"objectKey,omitempty"`
+	Bucket         string `json:"bucket,omitempty"`
+	ETag           string `json:"etag,omitempty"`
+	VersionID      string `json:"versionId,omitempty"`
+	SHA256         string `json:"sha256,omitempty"`
+	CRC64NVME      string `json:"crc64nvme,omitempty"`
+	Size           *int64 `json:"size,omitempty"`
+	Reason         string `json:"reason,omitempty"`
+	By             string `json:"by,omitempty"`
+}
+
+// DeliveryID returns the message ID of an audit event that follows a delivery of stream and sequence to tier.
+func DeliveryID(kind AuditKind, tier, stream string, seq uint64) string {
+	return fmt.Sprintf("%s/%s/%s/%d", kind, tier, stream, seq)
+}
+
+// Encode returns the audit event as a CloudEvent. Without a MsgID it gets a random ID.
+func (a Audit) Encode() ([]byte, error) {
+	id := a.MsgID
+	if id == "" {
+		id = rand.Text()
+	}
+	b, err := json.Marshal(struct {
+		SpecVersion     string    `json:"specversion"`
+		ID              string    `json:"id"`
+		Source          string    `json:"source"`
+		Type            string    `json:"type"`
+		Subject         string    `json:"subject,omitempty"`
+		Time            time.Time `json:"time"`
+		DataContentType string    `json:"datacontenttype"`
+		Data            AuditData `json:"data"`
+	}{specVersion, id, "/twinreel/audit", "com.twinreel.audit." + string(a.Kind) + ".v1", a.Data.IdempotencyKey, a.Time.UTC(), "application/json", a.Data})
+	if err != nil {
+		return nil, fmt.Errorf("encode audit event: %w", err)
+	}
+	return b, nil
+}
