@@ -106,6 +106,24 @@ func PartOf(err error) Part {
 	return Worker
 }
 
+// StatusOf returns the HTTP status of the outermost classified error in err's chain, 0 if there is none.
+func StatusOf(err error) int {
+	var f *Error
+	if errors.As(err, &f) {
+		return f.Status
+	}
+	return 0
+}
+
+// RetryAfterOf returns how long the other side asked to wait, 0 if it did not.
+func RetryAfterOf(err error) time.Duration {
+	var f *Error
+	if errors.As(err, &f) {
+		return f.RetryAfter
+	}
+	return 0
+}
+
 // Is reports whether err is of class c and came from part p.
 func Is(err error, c Class, p Part) bool { return err != nil && ClassOf(err) == c && PartOf(err) == p }
 

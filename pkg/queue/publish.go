@@ -1,0 +1,103 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/twinreel/twinreel/pkg/event"
+	"github.com/twinreel/twinreel/pkg/fault"
+	"github.com/twinreel/twinreel/pkg/tier"
+)
+
+// headroom is what of the server's max_payload is left for headers and for a redrive's additions.
+const headroom = 32 << 10
+
+// ErrTooLarge is returned for an event that the server would not take, now or when it is sent again.
+var ErrTooLarge = errors.New("the event is too large for the server's max_payload")
+
+// Publisher publishes and waits for the stream's acknowledgement. It is safe for concurrent use.
+type Publisher struct {
+	nc *nats.Conn
+	js jetstream.JetStream
+}
+
+// NewPublisher returns a Publisher on the connection.
+func NewPublisher(nc *nats.Conn, js jetstream.JetStream) *Publisher {
+	return &Publisher{nc: nc, js: js}
+}
+
+// Completed publishes the event of an accepted recording. duplicate says that the stream had it already (same event ID,
+// within its window). It returns nil only after the stream's acknowledgement; ErrTooLarge before anything is sent; any
+// other error means that the stream did not confirm before ctx ended, is full, or is away.
+func (p *Publisher) Completed(ctx context.Context, r Route, e event.Event, traceparent string) (duplicate bool, err error) {
+	body, err := e.Encode()
+	if err != nil {
+		return false, err
+	}
+	return p.event(ctx, CompletedSubject(r), e.ID, traceparent, body)
+}
+
+// Redrive sends the bytes of a redrive event to one tier, under a message ID of its own.
+func (p *Publisher) Redrive(ctx context.Context, t tier.Tier, msgID, traceparent string, body []byte) (duplicate bool, err error) {
+	return p.event(ctx, RedriveSubject(t), msgID, traceparent, body)
+}
+
+func (p *Publisher) event(ctx context.Context, subject, msgID, traceparent string, body []byte) (bool, error) {
+	if limit := p.nc.MaxPayload(); limit > 0 && int64(len(body)) > limit-headroom {
+		return false, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(body), limit-headroom)
+	}
+	msg := nats.NewMsg(subject)
+	msg.Data = body
+	msg.Header["Content-Type"] = []string{event.ContentType}
+	if traceparent != "" {
+		msg.Header["traceparent"] = []string{traceparent} // lower case, as W3C and the contract have it
+	}
+	ack, err := p.publish(ctx, msg, Recordings, msgID)
+	if err != nil {
+		return false, err
+	}
+	return ack.Duplicate, nil
+}
+
+// Audit publishes an audit event and waits for its acknowledgement. Errors are faults of part Audit.
+func (p *Publisher) Audit(ctx context.Context, a event.Audit) error {
+	body, err := a.Encode()
+	if err != nil {
+		return err
+	}
+	msg := nats.NewMsg(AuditSubject(string(a.Kind), a.Tier))
+	msg.Data = body
+	msg.Header["Content-Type"] = []string{event.ContentType}
+	if _, err := p.publish(ctx, msg, Audit, a.MsgID); err != nil {
+		return fault.New(fault.Unavailable, fault.Audit, "publish audit event "+string(a.Kind), err)
+	}
+	return nil
+}
+
+// publish sends msg until the stream has acknowledged it or ctx ends. A concurrent duplicate on a replicated stream is
+// answered with an error until the first is stored, so that one is repeated.
+func (p *Publisher) publish(ctx context.Context, msg *nats.Msg, stream, msgID string) (*jetstream.PubAck, error) {
+	options := []jetstream.PublishOpt{jetstream.WithExpectStream(stream)}
+	if msgID != "" {
+		options = append(options, jetstream.WithMsgID(msgID))
+	}
+	for {
+		ack, err := p.js.PublishMsg(ctx, msg, options...)
+		if err == nil {
+			return ack, nil
+		}
+		if codeOf(err) != errDuplicateRunning {
+			return nil, fmt.Errorf("publish to %s: %w", stream, err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("publish to %s: a duplicate is still being stored: %w", stream, ctx.Err())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}

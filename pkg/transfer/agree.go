@@ -1,0 +1,119 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+
+	"go.uber.org/zap"
+
+	"github.com/twinreel/twinreel/pkg/digest"
+	"github.com/twinreel/twinreel/pkg/event"
+	"github.com/twinreel/twinreel/pkg/fault"
+	"github.com/twinreel/twinreel/pkg/objstore"
+)
+
+// agree settles, before the commit, what both tiers store: the bytes just read, if nobody came before, with this event's
+// metadata; else what stands, against which bytes and event are judged. No answer is an error: then there is no commit.
+func (c *Copier) agree(ctx context.Context, job Job, d digest.Digest) (digest.Held, error) {
+	sidecar, err := event.NewSidecar(job.Event, d).Encode()
+	if err != nil {
+		return digest.Held{}, fault.New(fault.Permanent, fault.Event, "make the sidecar", err)
+	}
+	held, err := c.Agreement.Agree(ctx, job.key(), digest.Entry{Digest: d, ObjectKey: job.Event.Data.ObjectKey, Sidecar: sidecar})
+	if err != nil {
+		return digest.Held{}, unanswered(err)
+	}
+	if held.Created {
+		if held, err = c.adoptOlder(ctx, job, held); err != nil {
+			return digest.Held{}, err
+		}
+	}
+	if held.Forgotten {
+		return held, nil
+	}
+	if err := contradicts(job.Event, held.Entry); err != nil {
+		return digest.Held{}, err
+	}
+	if held.Digest != d {
+		return digest.Held{}, conflict(fault.Source, "agree on the digest", "the source gave other bytes than those that were agreed on")
+	}
+	return held, nil
+}
+
+// adoptOlder looks, once, for a sidecar from before: entries are purged when both tiers are confirmed. If there is one it
+// is the agreement, and the new entry is set to it.
+func (c *Copier) adoptOlder(ctx context.Context, job Job, held digest.Held) (digest.Held, error) {
+	older, err := c.sidecar(ctx, job)
+	if errors.Is(err, objstore.ErrNotExist) {
+		return held, nil
+	}
+	if err != nil {
+		return digest.Held{}, err
+	}
+	return c.adopt(ctx, job, held, older)
+}
+
+// adopt sets the entry to the older one, by its revision.
+func (c *Copier) adopt(ctx context.Context, job Job, held digest.Held, older digest.Entry) (digest.Held, error) {
+	c.Log.Info("an older sidecar is what was agreed on", zap.String("tier", c.Tier.String()), zap.String("recording_id", job.Event.Data.IdempotencyKey))
+	held, err := c.Agreement.Replace(ctx, job.key(), held.Revision, older)
+	if err != nil {
+		return digest.Held{}, unanswered(err)
+	}
+	return held, nil
+}
+
+// sidecar reads the own tier's sidecar as the entry that it stands for. objstore.ErrNotExist.
+func (c *Copier) sidecar(ctx context.Context, job Job) (digest.Entry, error) {
+	b, err := c.Store.ReadSidecar(ctx, event.SidecarKey(job.Event.Data.IdempotencyKey))
+	if err != nil {
+		return digest.Entry{}, err
+	}
+	parsed, err := event.ParseSidecar(b)
+	if err != nil {
+		return digest.Entry{}, conflict(fault.Store, "read the sidecar", "the object at its key is no sidecar of ours: "+fault.Text(err))
+	}
+	d, err := parsed.Digest()
+	if err != nil {
+		return digest.Entry{}, conflict(fault.Store, "read the sidecar", fault.Text(err))
+	}
+	return digest.Entry{Digest: d, ObjectKey: parsed.ObjectKey, Sidecar: b}, nil
+}
+
+// stillAgreed reads the agreement again after the commit. Where it changed meanwhile (this worker was frozen, and the
+// reconciler withdrew the entry) the copy is good only if the same was agreed on again; else it is evidence, audited.
+func (c *Copier) stillAgreed(ctx context.Context, job Job, held digest.Held) (digest.Held, error) {
+	now, err := c.Agreement.Get(ctx, job.key())
+	if errors.Is(err, digest.ErrNoEntry) {
+		now, err = c.Agreement.Agree(ctx, job.key(), held.Entry)
+	}
+	if err != nil {
+		return digest.Held{}, unanswered(err)
+	}
+	if now.Revision == held.Revision || (now.Digest == held.Digest && now.ObjectKey == held.ObjectKey && !now.Forgotten) {
+		return now, nil
+	}
+	if err := c.audit(ctx, job, held.Digest, objstore.Info{}, Outcome(event.AuditConflict)); err != nil {
+		return digest.Held{}, err
+	}
+	return digest.Held{}, conflict(fault.Agreement, "confirm the agreement", "it changed while the object was being committed")
+}
+
+// contradicts holds the event against what was agreed on: format (by the object key), size, sha256.
+func contradicts(e event.Event, agreed digest.Entry) error {
+	const op = "hold the event against the agreement"
+	m := e.Data.Media
+	switch {
+	case e.Data.ObjectKey != agreed.ObjectKey:
+		return conflict(fault.Event, op, "the event names another format")
+	case m.Size != nil && *m.Size != agreed.Size:
+		return conflict(fault.Event, op, "the event names another size")
+	case m.SHA256 != "" && m.SHA256 != agreed.SHA256:
+		return conflict(fault.Event, op, "the event names another sha256")
+	}
+	return nil
+}
+
+func unanswered(err error) error {
+	return fault.New(fault.Unavailable, fault.Agreement, "agree on the digest", err)
+}

@@ -1,0 +1,28 @@
+package transfer
+
+import (
+	"context"
+
+	"github.com/twinreel/twinreel/pkg/digest"
+	"github.com/twinreel/twinreel/pkg/objstore"
+)
+
+// ProbeKey is the key of the probe write, which never becomes visible.
+const ProbeKey = "probe/write"
+
+// Probe asks whether the store takes writes at all, by a part that is aborted. A HEAD, or a conditional PUT that fails
+// early, would not see a full quota or a missing permission on the key.
+func Probe(ctx context.Context, store objstore.Writer) error {
+	upload, err := store.Create(ctx, ProbeKey, objstore.Options{ContentType: "application/octet-stream"})
+	if err != nil {
+		return err
+	}
+	body := []byte("twinreel")
+	err = upload.Part(ctx, 1, body, digest.CRC64(body))
+	tidy, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyTimeout)
+	defer cancel()
+	if abort := upload.Abort(tidy); err == nil {
+		err = abort
+	}
+	return err
+}

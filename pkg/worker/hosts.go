@@ -1,0 +1,50 @@
+package worker
+
+import (
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/twinreel/twinreel/pkg/event"
+)
+
+// hosts remembers when each source host last served a whole recording to this process: a host that serves others and
+// fails one says something about that one; a host that fails all says nothing.
+type hosts struct {
+	mu     sync.Mutex
+	served map[string]time.Time
+}
+
+// maxHosts bounds the memory; a platform has a handful of media hosts.
+const maxHosts = 4096
+
+func newHosts() *hosts { return &hosts{served: map[string]time.Time{}} }
+
+// serve notes that host served a recording at that time.
+func (h *hosts) serve(host string, at time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.served) >= maxHosts {
+		clear(h.served)
+	}
+	h.served[host] = at
+}
+
+// servedSince reports whether host served a recording after that time; false where the time is unknown.
+func (h *hosts) servedSince(host string, since time.Time) bool {
+	if since.IsZero() {
+		return false
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.served[host].After(since)
+}
+
+// hostOf is the host of the event's media link.
+func hostOf(e event.Event) string {
+	u, err := url.Parse(e.Data.Media.URL)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}

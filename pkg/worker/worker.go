@@ -1,0 +1,142 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"github.com/twinreel/twinreel/pkg/digest"
+	"github.com/twinreel/twinreel/pkg/event"
+	"github.com/twinreel/twinreel/pkg/fault"
+	"github.com/twinreel/twinreel/pkg/ledger"
+	"github.com/twinreel/twinreel/pkg/queue"
+	"github.com/twinreel/twinreel/pkg/transfer"
+)
+
+// Worker copies what one tier's consumers deliver.
+type Worker struct {
+	config    Config
+	copier    *transfer.Copier
+	publisher *queue.Publisher
+	gate      *auditGate
+	hosts     *hosts
+	metrics   *metrics
+	logger    *zap.Logger
+}
+
+// message names the delivery's message in the ledger.
+func message(d queue.Delivery) ledger.Message {
+	return ledger.Message{Stream: d.Stream, Sequence: d.Sequence}
+}
+
+func (w *Worker) job(d queue.Delivery, e event.Event) transfer.Job {
+	return transfer.Job{Event: e, Message: message(d), Again: d.Count > 1 || e.Redrive()}
+}
+
+// log returns the logger with the fields that every line about a delivery has.
+func (w *Worker) log(d queue.Delivery, e event.Event) *zap.Logger {
+	return w.logger.With(zap.String("tier", w.copier.Tier.String()), zap.String("recording_id", e.Data.IdempotencyKey),
+		zap.Uint64("sequence", d.Sequence), zap.Int("attempt", d.Count))
+}
+
+// Handle is the queue.Handler: it copies one delivery's recording and returns the verdict.
+func (w *Worker) Handle(ctx context.Context, d queue.Delivery) (verdict error) {
+	w.metrics.inflight.Inc()
+	defer w.metrics.inflight.Dec()
+	e, err := event.Parse(d.Body)
+	switch {
+	case errors.Is(err, event.ErrVersion) && w.copier.Now().Sub(d.Stored) < versionWait:
+		return w.again(d, e, fault.New(fault.Transient, fault.Event, "read the event", err), d.Count)
+	case err != nil:
+		return w.bury(ctx, d, nil, queue.InvalidEvent, err, d.Count)
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			w.log(d, e).Error("a defect in this program", zap.String("panic", fault.Clean(fmt.Sprint(p))), zap.ByteString("stack", debug.Stack()))
+			verdict = w.judge(ctx, d, e, fault.New(fault.Transient, fault.Worker, "copy", errors.New("a defect in this program; see its log")))
+		}
+	}()
+	started := w.copier.Now()
+	res, err := w.copier.Copy(ctx, w.job(d, e))
+	if err != nil {
+		return w.judge(ctx, d, e, err)
+	}
+	w.well(d, e, res, w.copier.Now().Sub(started))
+	return nil
+}
+
+// well notes a delivery that may be acknowledged.
+func (w *Worker) well(d queue.Delivery, e event.Event, res transfer.Result, took time.Duration) {
+	w.metrics.copied(res, w.copier.Tier, took)
+	if res.Outcome == transfer.Stored {
+		w.hosts.serve(hostOf(e), w.copier.Now())
+	}
+	w.log(d, e).Info("copied", zap.String("outcome", string(res.Outcome)), zap.Int64("bytes", res.Digest.Size), zap.Duration("took", took))
+}
+
+// open is the consumers' gate: how many messages may be pulled now.
+func (w *Worker) open() int {
+	if w.gate.refusing.Load() {
+		return 0
+	}
+	return w.config.Work.Concurrency
+}
+
+// consume runs both lanes until ctx ends and everything in hand is done or, when drain ends, handed back.
+func (w *Worker) consume(ctx, drain context.Context, js jetstream.JetStream) {
+	slots := queue.NewSlots(w.config.Work.Concurrency)
+	var lanes sync.WaitGroup
+	for _, lane := range queue.Lanes() {
+		c := &queue.Consumer{JS: js, Name: queue.ConsumerName(w.copier.Tier, lane), Lane: lane, Slots: slots, Open: w.open, Log: w.logger}
+		lanes.Go(func() { c.Run(ctx, drain, w.Handle) })
+	}
+	lanes.Go(func() { w.gate.watch(ctx, js) })
+	lanes.Wait()
+}
+
+// Times of starting and of talking to NATS.
+const (
+	startPause       = 500 * time.Millisecond
+	agreementTimeout = 5 * time.Second
+	flushTimeout     = 3 * time.Second
+)
+
+// agreement waits until everything that the worker needs in JetStream exists, and opens the digests' bucket. It logs
+// what it waits for, once for each new reason.
+func agreement(ctx context.Context, js jetstream.JetStream, ready func(context.Context) error, log *zap.Logger) (digest.Agreement, error) {
+	said := ""
+	for ctx.Err() == nil {
+		try, cancel := context.WithTimeout(ctx, agreementTimeout)
+		err := ready(try)
+		var kv jetstream.KeyValue
+		if err == nil {
+			kv, err = js.KeyValue(try, queue.Digests)
+		}
+		cancel()
+		if err == nil {
+			return digest.NewKV(kv, agreementTimeout), nil
+		}
+		if text := fault.Text(err); text != said {
+			log.Warn("waiting for JetStream", zap.String("for", text))
+			said = text
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(startPause):
+		}
+	}
+	return nil, ctx.Err()
+}
+
+// flush sees hand-backs off before the connection closes.
+func flush(nc *nats.Conn) {
+	_ = nc.FlushTimeout(flushTimeout)
+	nc.Close()
+}
