@@ -16,6 +16,7 @@ import (
 	"github.com/twinreel/twinreel/pkg/event"
 	"github.com/twinreel/twinreel/pkg/fault"
 	"github.com/twinreel/twinreel/pkg/ledger"
+	"github.com/twinreel/twinreel/pkg/objstore"
 	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/pkg/transfer"
 )
@@ -140,3 +141,6 @@ func flush(nc *nats.Conn) {
 	_ = nc.FlushTimeout(flushTimeout)
 	nc.Close()
 }
+
+// isAbsent reports whether the store answered that the object is not there.
+func isAbsent(err error) bool { return errors.Is(err, objstore.ErrNotExist) }
