@@ -95,7 +95,7 @@ type Consumer struct {
 }
 
 // Run pulls and handles until ctx ends, then waits for the messages in hand. The handlers' context ends with drain.
-// What was pulled but not begun when ctx ends is handed back at once.
+// What still arrives once ctx has ended is handed back unopened.
 func (c *Consumer) Run(ctx, drain context.Context, h Handler) {
 	var inHand sync.WaitGroup
 	defer inHand.Wait()
@@ -157,7 +157,7 @@ func (c *Consumer) handle(ctx, drain context.Context, msg jetstream.Msg, h Handl
 		return
 	}
 	if ctx.Err() != nil {
-		c.handBack(msg, meta, 0)
+		c.handBack(msg, meta, pullWait) // by then our own last pull request, which would get it again, has expired
 		return
 	}
 	work, done := context.WithCancel(drain)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/twinreel/twinreel/pkg/event"
@@ -42,7 +43,7 @@ func Run(ctx context.Context, s *service.Service, c Config, t tier.Tier, store o
 	}
 	defer redis.Close()
 	s.Check("redis", false, redis.Ping)
-	s.Check("store", false, service.Every(storeLook, storeAnswers(store)))
+	s.Check("store", false, every(storeLook, time.Now, storeAnswers(store)))
 
 	buffers := transfer.NewBuffers(int64(c.Work.Memory), int(c.Work.Part))
 	m := newMetrics(s.Registry, t, buffers)
@@ -73,5 +74,20 @@ func storeAnswers(store objstore.Writer) func(context.Context) error {
 			return fmt.Errorf("%s", fault.Text(err))
 		}
 		return nil
+	}
+}
+
+// every believes the last answer of ask for d.
+func every(d time.Duration, now func() time.Time, ask func(context.Context) error) func(context.Context) error {
+	var mu sync.Mutex
+	var asked time.Time
+	var answer error
+	return func(ctx context.Context) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if asked.IsZero() || now().Sub(asked) >= d {
+			answer, asked = ask(ctx), now()
+		}
+		return answer
 	}
 }
