@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/twinreel/twinreel/pkg/fault"
 )
 
@@ -166,4 +168,40 @@ func detail(err error) string {
 		return "ok"
 	}
 	return fault.Text(err)
+}
+
+// failing returns the deciding checks that fail.
+func (r report) failing() (names string, texts []string) {
+	for _, c := range r.Checks {
+		if c.Decides && !c.OK {
+			names += " " + c.Name
+			texts = append(texts, c.Name+": "+c.Detail)
+		}
+	}
+	return names, texts
+}
+
+// watch logs, until ctx ends, when the program becomes ready or not, and what it then waits for.
+func (h *health) watch(ctx context.Context, log *zap.Logger) {
+	tick := time.NewTicker(checkCache)
+	defer tick.Stop()
+	said := "nothing yet"
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		r, err := h.report(ctx)
+		names, texts := r.failing()
+		switch {
+		case err != nil || len(r.Checks) == 0 || names == said:
+			continue
+		case r.Ready:
+			log.Info("ready")
+		default:
+			log.Warn("not ready", zap.Strings("waiting_for", texts))
+		}
+		said = names
+	}
 }

@@ -78,6 +78,7 @@ func (s *Service) supervise(run Run, timeout time.Duration, giveUp func(), signa
 	defer stop()
 	ended := make(chan error, 1)
 	go func() { ended <- run(ctx, s) }()
+	go s.watch(ctx, s.Log)
 	var drained, overdue <-chan time.Time
 	for {
 		select {

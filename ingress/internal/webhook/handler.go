@@ -1,0 +1,216 @@
+// Package webhook is the way from an HTTP request to an acknowledged event: source, limits, signature, payload, publish.
+//
+// It answers 200 only after the stream's acknowledgement, and waits for nothing else. The signature is checked over the
+// raw bytes, before anything is parsed.
+package webhook
+
+import (
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/twinreel/twinreel/ingress/internal/config"
+	"github.com/twinreel/twinreel/pkg/event"
+	"github.com/twinreel/twinreel/pkg/fault"
+	"github.com/twinreel/twinreel/pkg/queue"
+	"github.com/twinreel/twinreel/pkg/settings"
+)
+
+// Path is where webhooks are sent to: Path + source. defaultAlias is another name of the default source there.
+const (
+	Path         = "/api/v1/webhooks/"
+	defaultAlias = "recording-complete"
+)
+
+// bodyTimeout is how long a body may take to come, after its header.
+const bodyTimeout = 10 * time.Second
+
+// maxDiscard is how much of a body that is too long is read and thrown away before the answer.
+const maxDiscard = 8 << 20
+
+// Publisher publishes an accepted recording's event and returns nil only when the stream has acknowledged it;
+// queue.ErrTooLarge when the server would never take it. *queue.Publisher is one.
+type Publisher interface {
+	Completed(ctx context.Context, r queue.Route, e event.Event, traceparent string) (duplicate bool, err error)
+}
+
+// Options are what a Handler is made of.
+type Options struct {
+	Sources      map[string]config.Source
+	Publisher    Publisher
+	Ready        func(context.Context) bool // whether the stream is as it should be
+	MaxBody      settings.Bytes
+	AckTimeout   time.Duration
+	Participants Participants
+	Now          func() time.Time
+	Log          *zap.Logger
+	Registry     prometheus.Registerer
+}
+
+// Handler answers webhooks. It is safe for concurrent use.
+type Handler struct {
+	Options
+	metrics     *metrics
+	bodyTimeout time.Duration
+}
+
+// New returns a Handler.
+func New(o Options) *Handler {
+	return &Handler{Options: o, metrics: newMetrics(o.Registry, o.Sources), bodyTimeout: bodyTimeout}
+}
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	started := h.Now()
+	source, known := h.source(r)
+	out := outcome{code: UnknownSource, detail: "send webhooks to " + Path + "<source>, with a source that is set up"}
+	label := noSource
+	if known {
+		label = source.Name
+		out = h.take(w, r, source)
+	}
+	out.write(w)
+	took := h.Now().Sub(started)
+	h.metrics.answered(label, out.code, took)
+	h.log(label, out, took)
+}
+
+// source finds the source that the request's path names.
+func (h *Handler) source(r *http.Request) (config.Source, bool) {
+	name, ok := strings.CutPrefix(r.URL.Path, Path)
+	if !ok {
+		return config.Source{}, false
+	}
+	if name == defaultAlias {
+		name = event.DefaultSource
+	}
+	s, ok := h.Sources[name]
+	return s, ok
+}
+
+// take goes through the checks in the contract's order: 405, 413, 415, 401, 400; then it publishes.
+func (h *Handler) take(w http.ResponseWriter, r *http.Request, source config.Source) outcome {
+	if r.Method != http.MethodPost {
+		return outcome{code: MethodNotAllowed, detail: "use POST"}
+	}
+	body, failed := h.read(w, r)
+	if failed != nil {
+		return *failed
+	}
+	if !isJSON(r.Header) {
+		return outcome{code: UnsupportedMediaType, detail: "send Content-Type: application/json, without Content-Encoding"}
+	}
+	if err := verify(source, r.Header, body, h.Now()); err != nil {
+		return outcome{code: InvalidSignature, detail: err.Error()}
+	}
+	h.metrics.signed(source.Name, h.Now())
+	p, err := parse(source.Name, body)
+	switch {
+	case err != nil:
+		return outcome{code: InvalidPayload, detail: err.Error()}
+	case !p.completed && p.recordingID == "":
+		return outcome{code: Ignored}
+	case !p.completed:
+		return outcome{code: Ignored, recordingID: p.recordingID, key: event.IdempotencyKey(source.Name, p.recordingID)}
+	}
+	return h.publish(r, p)
+}
+
+// read returns the whole body, or how the webhook ends without it.
+func (h *Handler) read(w http.ResponseWriter, r *http.Request) ([]byte, *outcome) {
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(h.bodyTimeout)) // not supported only by test recorders
+	defer func() { _ = control.SetReadDeadline(time.Time{}) }()
+	limit := int64(h.MaxBody)
+	if r.ContentLength > limit {
+		return nil, h.tooLarge(w, r)
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
+	switch {
+	case err == nil && int64(len(body)) <= limit:
+		return body, nil
+	case err == nil:
+		return nil, h.tooLarge(w, r)
+	}
+	w.Header().Set("Connection", "close")
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, &outcome{code: RequestTimeout, detail: "the body did not come within " + h.bodyTimeout.String() + "; send it again"}
+	}
+	return nil, &outcome{code: InvalidPayload, detail: "the body ended before its announced length", err: err}
+}
+
+// tooLarge reads some more of a body that is too long and throws it away, because most clients look for an answer only
+// when they have sent all, and never find it when the connection is reset under them.
+func (h *Handler) tooLarge(w http.ResponseWriter, r *http.Request) *outcome {
+	w.Header().Set("Connection", "close")
+	if r.Header.Get("Expect") == "" {
+		_, _ = io.CopyN(io.Discard, r.Body, maxDiscard)
+	}
+	return &outcome{code: TooLarge, detail: "the body is longer than " + h.MaxBody.String() + " (TWINREEL_MAX_BODY_BYTES)"}
+}
+
+// isJSON reports whether the request says, once, that its content is JSON as it is.
+func isJSON(h http.Header) bool {
+	v := h.Values("Content-Type")
+	if len(v) != 1 || len(h.Values("Content-Encoding")) > 0 {
+		return false
+	}
+	t, _, err := mime.ParseMediaType(v[0])
+	return err == nil && (t == "application/json" || strings.HasPrefix(t, "application/") && strings.HasSuffix(t, "+json"))
+}
+
+// publish gives the event to the stream and waits for its acknowledgement, also when the sender has gone: then its next
+// try is a duplicate.
+func (h *Handler) publish(r *http.Request, p payload) outcome {
+	p.data.Participants = h.Participants.keep(p.data.Participants)
+	e := event.New(p.data, p.eventID, h.Now())
+	out := outcome{recordingID: p.recordingID, key: e.Data.IdempotencyKey}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), h.AckTimeout)
+	defer cancel()
+	if !h.Ready(ctx) {
+		out.code, out.detail = Unavailable, "the stream is not ready; send the webhook again"
+		return out
+	}
+	duplicate, err := h.Publisher.Completed(ctx, queue.Both, e, traceparent(r.Header))
+	switch {
+	case errors.Is(err, queue.ErrTooLarge):
+		out.code, out.err, out.detail = TooLarge, err, "the event made of the webhook is longer than the stream takes"
+	case err != nil:
+		out.code, out.err, out.detail = Unavailable, err, "the stream did not confirm the webhook; send it again"
+	case duplicate:
+		out.code = Duplicate
+	default:
+		out.code = Accepted
+	}
+	return out
+}
+
+// log writes the one line that each webhook gets.
+func (h *Handler) log(source string, o outcome, took time.Duration) {
+	fields := []zap.Field{zap.String("source", source), zap.String("code", string(o.code)), zap.Duration("took", took)}
+	if o.key != "" {
+		fields = append(fields, zap.String("recording_id", o.key))
+	}
+	if o.detail != "" {
+		fields = append(fields, zap.String("detail", fault.Clean(o.detail)))
+	}
+	if o.err != nil {
+		fields = append(fields, zap.String("error", fault.Text(o.err)))
+	}
+	switch status, _ := o.code.status(); {
+	case status == http.StatusOK:
+		h.Log.Info("webhook", fields...)
+	case status < http.StatusInternalServerError:
+		h.Log.Warn("webhook refused", fields...)
+	default:
+		h.Log.Error("webhook not stored", fields...)
+	}
+}
