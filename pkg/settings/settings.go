@@ -115,6 +115,8 @@ func walk(v reflect.Value, field func(reflect.StructField, reflect.Value), done 
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
 		switch {
+		case f.Anonymous && !f.IsExported():
+			panic("settings: export the embedded " + f.Type.String() + ", or it cannot be read")
 		case !f.IsExported():
 		case f.Tag.Get("env") != "":
 			field(f, v.Field(i))
