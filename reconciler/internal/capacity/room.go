@@ -1,0 +1,94 @@
+package capacity
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/twinreel/twinreel/pkg/fault"
+	"github.com/twinreel/twinreel/pkg/queue"
+	"github.com/twinreel/twinreel/pkg/settings"
+)
+
+// Room is what streams of some sizes need of one server, and what it has for them.
+type Room struct {
+	Needed    settings.Bytes // all three streams
+	Available settings.Bytes // not promised to other streams; what ours have already is available to them
+}
+
+// Fits reports whether the server can hold them.
+func (r Room) Fits() bool { return r.Needed <= r.Available }
+
+// String tells the two numbers.
+func (r Room) String() string {
+	return fmt.Sprintf("needed %s, available %s", human(r.Needed), human(r.Available))
+}
+
+// Measure asks the monitoring endpoint of a server how much of its file storage is not promised yet. Each server keeps at
+// most one replica of a stream, so that one answer stands for each.
+func Measure(ctx context.Context, client *http.Client, monitor string, js jetstream.JetStream, s queue.Sizes) (Room, error) {
+	limits, err := ask(ctx, client, monitor)
+	if err != nil {
+		return Room{}, fmt.Errorf("ask the NATS server at TWINREEL_NATS_MONITOR_URL for its limits: %s", fault.Text(fault.WithoutURL(err)))
+	}
+	r := Room{Needed: s.Recordings + s.Letters + s.Audit, Available: settings.Bytes(limits.Config.MaxStorage - limits.Reserved)}
+	for _, name := range []string{queue.Recordings, queue.DeadLetters, queue.Audit} {
+		stream, err := js.Stream(ctx, name)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			continue
+		}
+		if err != nil {
+			return Room{}, fmt.Errorf("stream %s: %w", name, err)
+		}
+		if c := stream.CachedInfo().Config; c.Storage == jetstream.FileStorage {
+			r.Available += settings.Bytes(max(0, c.MaxBytes))
+		}
+	}
+	return r, nil
+}
+
+// jsz is what is needed of the server's answer to GET /jsz.
+type jsz struct {
+	Disabled bool  `json:"disabled"`
+	Reserved int64 `json:"reserved_storage"` // bytes promised to streams
+	Config   struct {
+		MaxStorage int64 `json:"max_storage"` // bytes
+	} `json:"config"`
+}
+
+func ask(ctx context.Context, client *http.Client, monitor string) (jsz, error) {
+	var out jsz
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(monitor, "/")+"/jsz", nil)
+	if err != nil {
+		return out, err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return out, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return out, fmt.Errorf("answered %s", resp.Status)
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&out); err != nil {
+		return out, errors.New("its answer is not that of /jsz")
+	}
+	if out.Disabled || out.Config.MaxStorage <= 0 {
+		return out, errors.New("JetStream is not enabled on it, or has no file storage")
+	}
+	return out, nil
+}
+
+// human writes a size for people, with one decimal.
+func human(b settings.Bytes) string {
+	size, unit := float64(b)/(1<<20), "MiB"
+	if size >= 1<<10 {
+		size, unit = size/(1<<10), "GiB"
+	}
+	return fmt.Sprintf("%.1f %s", size, unit)
+}

@@ -1,0 +1,124 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/twinreel/twinreel/pkg/event"
+	"github.com/twinreel/twinreel/pkg/fault"
+	"github.com/twinreel/twinreel/pkg/ledger"
+	"github.com/twinreel/twinreel/pkg/tier"
+	"github.com/twinreel/twinreel/reconciler/internal/config"
+	"github.com/twinreel/twinreel/reconciler/internal/history"
+)
+
+func (a *app) recording() *cobra.Command {
+	return parent("recording", "One recording", a.recordingShow())
+}
+
+func (a *app) recordingShow() *cobra.Command {
+	return &cobra.Command{
+		Use:   "show ID",
+		Short: "Show where a recording is stored, and what happened to it",
+		Long: `Show a recording's record and timeline. ID is the recording ID, or source/recording ID for a source other than the
+default one. The record comes from Redis; where Redis has none or is away it is put together from the newest ` + strconv.Itoa(history.Newest) + `
+events of RECORDINGS, and is then "pending", because the stream alone tells nothing of copies. Unknown: exit code 1.`,
+		Example: `  reconciler recording show rec-8a7f
+  reconciler recording show emea/rec-8a7f -o json | jq .status`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if _, err := keyOf(args[0]); err != nil {
+				return err
+			}
+			var s config.Recording
+			if err := a.load(&s); err != nil {
+				return err
+			}
+			key, _ := keyOf(args[0])
+			r, err := a.findRecording(cmd.Context(), s, key)
+			if err != nil {
+				return fmt.Errorf("recording %s: %w", key, err)
+			}
+			return a.printOne(r, func(w io.Writer) error { return writeRecording(w, r) })
+		},
+	}
+}
+
+// keyOf returns the idempotency key that an argument names. IDs are never guessed: a malformed one is wrong usage.
+func keyOf(id string) (string, error) {
+	source, recording, err := event.SplitKey(id)
+	if err != nil {
+		return "", usageError{err}
+	}
+	return event.IdempotencyKey(source, recording), nil
+}
+
+// findRecording asks Redis, then RECORDINGS.
+func (a *app) findRecording(ctx context.Context, s config.Recording, key string) (history.Recording, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	r, err := a.fromRedis(ctx, s, key)
+	if err == nil {
+		return history.FromRecord(r), nil
+	}
+	if errors.Is(err, ledger.ErrNoRecord) {
+		a.say("Redis has no record of it; looking in RECORDINGS, which tells nothing of copies")
+	} else {
+		a.say("Redis cannot be asked (%s); looking in RECORDINGS, which tells nothing of copies", fault.Text(err))
+	}
+	conn, err := a.connect(ctx, s.NATS)
+	if err != nil {
+		return history.Recording{}, err
+	}
+	defer conn.close()
+	return history.FromStream(ctx, conn.js, key)
+}
+
+func writeRecording(w io.Writer, r history.Recording) error {
+	rows := [][]string{
+		{"recording", r.RecordingID}, {"idempotency key", r.IdempotencyKey}, {"status", string(r.Status)}, {"sha256", r.SHA256},
+		{"size", bytesText(r.Size)}, {"retries", fmt.Sprintf("%d (primary %d, backup %d)", r.RetryCount, r.Retries.Primary, r.Retries.Backup)},
+	}
+	for _, t := range tier.All() {
+		rows = append(rows, []string{t.String(), sideText(r.Side(t))})
+	}
+	if err := writeTable(w, nil, rows); err != nil {
+		return err
+	}
+	if len(r.Timeline) == 0 {
+		return nil
+	}
+	if _, err := fmt.Fprintln(w); err != nil {
+		return err
+	}
+	rows = nil
+	for _, e := range r.Timeline {
+		rows = append(rows, []string{stamp(e.At), e.Tier, e.What})
+	}
+	return writeTable(w, []string{"AT", "TIER", "WHAT"}, rows)
+}
+
+// sideText tells one tier's copy in a line.
+func sideText(s *ledger.Stored) string {
+	if s == nil {
+		return "no copy known"
+	}
+	parts := []string{s.Bucket + "/" + s.Key}
+	if s.VersionID != "" {
+		parts = append(parts, "version "+s.VersionID)
+	}
+	return strings.Join(append(parts, "stored "+stamp(&s.Timestamp)), ", ")
+}
+
+func bytesText(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return number(n) + " bytes"
+}

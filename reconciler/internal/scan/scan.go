@@ -1,0 +1,93 @@
+// Package scan reads what a stream holds at this moment, in order, without leaving a trace in it.
+package scan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/twinreel/twinreel/pkg/queue"
+)
+
+// patience is how long the server may take for the next message.
+const patience = 5 * time.Second
+
+// Range says which messages of a stream to read.
+type Range struct {
+	Subjects []string // none: all
+	From     uint64   // the first stream sequence; 0: from the start
+}
+
+// Message is one message of a stream.
+type Message struct {
+	Subject  string
+	Sequence uint64
+	Stored   time.Time
+	Header   nats.Header
+	Body     []byte
+}
+
+// Stream calls visit for each message of the range that the stream holds when the reading begins, oldest first, and
+// stops at visit's first error, which it returns. Messages that are removed meanwhile may be left out.
+func Stream(ctx context.Context, js jetstream.JetStream, name string, r Range, visit func(Message) error) error {
+	stream, err := js.Stream(ctx, name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return fmt.Errorf("stream %s: %w", name, queue.ErrNotProvisioned)
+	}
+	if err != nil {
+		return fmt.Errorf("read stream %s: %w", name, err)
+	}
+	end := stream.CachedInfo().State.LastSeq
+	start := jetstream.OrderedConsumerConfig{FilterSubjects: r.Subjects, DeliverPolicy: jetstream.DeliverAllPolicy}
+	if r.From > 1 {
+		start.DeliverPolicy, start.OptStartSeq = jetstream.DeliverByStartSequencePolicy, r.From
+	}
+	consumer, err := stream.OrderedConsumer(ctx, start)
+	if err != nil {
+		return fmt.Errorf("read stream %s: %w", name, err)
+	}
+	if consumer.CachedInfo().NumPending == 0 {
+		return nil
+	}
+	messages, err := consumer.Messages()
+	if err != nil {
+		return fmt.Errorf("read stream %s: %w", name, err)
+	}
+	defer messages.Stop()
+	for {
+		last, err := next(ctx, consumer, messages, end, visit)
+		if err != nil {
+			return fmt.Errorf("read stream %s: %w", name, err)
+		}
+		if last {
+			return nil
+		}
+	}
+}
+
+// next visits one message and says whether it was the last.
+func next(ctx context.Context, consumer jetstream.Consumer, messages jetstream.MessagesContext, end uint64, visit func(Message) error) (last bool, err error) {
+	wait, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	msg, err := messages.Next(jetstream.NextContext(wait))
+	if err != nil {
+		if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+			if info, ierr := consumer.Info(ctx); ierr == nil && info.NumPending == 0 {
+				return true, nil // the rest was removed while we read
+			}
+		}
+		return false, err
+	}
+	meta, err := msg.Metadata()
+	if err != nil {
+		return false, err
+	}
+	err = visit(Message{
+		Subject: msg.Subject(), Sequence: meta.Sequence.Stream, Stored: meta.Timestamp, Header: msg.Headers(), Body: msg.Data(),
+	})
+	return meta.NumPending == 0 || meta.Sequence.Stream >= end, err
+}
