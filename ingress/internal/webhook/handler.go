@@ -128,7 +128,6 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, source config.Sou
 func (h *Handler) read(w http.ResponseWriter, r *http.Request) ([]byte, *outcome) {
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Now().Add(h.bodyTimeout)) // not supported only by test recorders
-	defer func() { _ = control.SetReadDeadline(time.Time{}) }()
 	limit := int64(h.MaxBody)
 	if r.ContentLength > limit {
 		return nil, h.tooLarge(w, r)
@@ -136,6 +135,7 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) ([]byte, *outcome
 	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 	switch {
 	case err == nil && int64(len(body)) <= limit:
+		_ = control.SetReadDeadline(time.Time{}) // else it would cancel the request while the stream is waited for
 		return body, nil
 	case err == nil:
 		return nil, h.tooLarge(w, r)
