@@ -1,0 +1,111 @@
+package memstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/twinreel/twinreel/pkg/digest"
+	"github.com/twinreel/twinreel/pkg/fault"
+	"github.com/twinreel/twinreel/pkg/objstore"
+)
+
+var (
+	_ objstore.Writer = (*Store)(nil)
+	_ objstore.Reader = (*Store)(nil)
+)
+
+// Put implements objstore.Writer.
+func (s *Store) Put(ctx context.Context, key string, body []byte, d digest.Digest, o objstore.Options) (info objstore.Info, err error) {
+	err = s.do(ctx, Put, key, func() error {
+		info, err = s.create("put "+key, key, Object{Body: bytes.Clone(body), ContentType: o.ContentType, Tags: maps.Clone(o.Tags)}, d)
+		return err
+	})
+	return info, err
+}
+
+// Stat implements objstore.Writer and objstore.Reader.
+func (s *Store) Stat(ctx context.Context, key string) (info objstore.Info, err error) {
+	err = s.do(ctx, Stat, key, func() error {
+		o, ok := s.objects[key]
+		if !ok {
+			return absent("stat " + key)
+		}
+		info = describe(key, o)
+		return nil
+	})
+	return info, err
+}
+
+// ReadSidecar implements objstore.Writer.
+func (s *Store) ReadSidecar(ctx context.Context, key string) (b []byte, err error) {
+	op := "read " + key
+	if !strings.HasPrefix(key, objstore.SidecarPrefix) {
+		return nil, fault.New(fault.Permanent, fault.Store, op, fmt.Errorf("a writer reads below %s only", objstore.SidecarPrefix))
+	}
+	err = s.do(ctx, ReadSidecar, key, func() error {
+		o, ok := s.objects[key]
+		if !ok {
+			return absent(op)
+		}
+		b, err = objstore.ReadSmall(bytes.NewReader(bytes.Clone(o.Body)))
+		if err != nil {
+			return fault.New(fault.Corrupt, fault.Store, op, err)
+		}
+		return nil
+	})
+	return b, err
+}
+
+// List implements objstore.Reader, from one moment's state.
+func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[objstore.Info, error] {
+	return func(yield func(objstore.Info, error) bool) {
+		var found []objstore.Info
+		err := s.do(ctx, List, prefix, func() error {
+			for _, key := range slices.Sorted(maps.Keys(s.objects)) {
+				if strings.HasPrefix(key, prefix) {
+					i := describe(key, s.objects[key])
+					i.CRC64, i.HasCRC64 = 0, false
+					found = append(found, i)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			yield(objstore.Info{}, err)
+			return
+		}
+		for _, i := range found {
+			if !yield(i, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Open implements objstore.Reader.
+func (s *Store) Open(ctx context.Context, key string, off, n int64) (r io.ReadCloser, err error) {
+	op := "open " + key
+	err = s.do(ctx, Open, key, func() error {
+		o, ok := s.objects[key]
+		if !ok {
+			return absent(op)
+		}
+		if off < 0 {
+			return fault.New(fault.Permanent, fault.Store, op, errors.New("negative offset"))
+		}
+		body := o.Body[min(off, int64(len(o.Body))):]
+		if n >= 0 {
+			body = body[:min(n, int64(len(body)))]
+		}
+		r = io.NopCloser(bytes.NewReader(bytes.Clone(body)))
+		return nil
+	})
+	return r, err
+}
