@@ -46,7 +46,7 @@ func (c *Copier) claim(ctx context.Context, job Job) (*hold, error) {
 		h.lease = got.Lease
 	}
 	h.ctx, h.lose = context.WithCancelCause(ctx)
-	go h.keep()
+	go h.keep(h.lease)
 	if got.Orphan != "" {
 		c.abandon(h.ctx, job.Event.Data.ObjectKey, got.Orphan)
 	}
@@ -62,9 +62,9 @@ func (c *Copier) abandon(ctx context.Context, key, uploadID string) {
 }
 
 // keep renews the lease until the hold ends, and ends the work once the lease is lost.
-func (h *hold) keep() {
+func (h *hold) keep(lease ledger.Lease) {
 	defer close(h.ended)
-	if h.lease == nil {
+	if lease == nil {
 		return
 	}
 	tick := time.NewTicker(ledger.RenewEvery)
@@ -74,7 +74,7 @@ func (h *hold) keep() {
 		case <-h.ctx.Done():
 			return
 		case <-tick.C:
-			if err := h.lease.Renew(h.ctx); errors.Is(err, ledger.ErrLost) {
+			if err := lease.Renew(h.ctx); errors.Is(err, ledger.ErrLost) {
 				h.lose(lost(h.job))
 				return
 			}
