@@ -8,6 +8,7 @@ require (
 	github.com/aws/aws-sdk-go-v2 v1.47.7
 	github.com/aws/aws-sdk-go-v2/credentials v1.20.15
 	github.com/aws/aws-sdk-go-v2/service/s3 v1.114.8
+	github.com/minio/crc64nvme v1.1.1
 	github.com/spf13/cobra v1.10.1
 	github.com/twinreel/twinreel/pkg v0.0.0
 )

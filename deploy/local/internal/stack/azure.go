@@ -57,9 +57,11 @@ func (s *Stack) describeAzure(set tools.Set, port int) error {
 	return nil
 }
 
-// prepareAzure makes the container and the two limited keys to it.
-func (s *Stack) prepareAzure(ctx context.Context) error {
-	a := &s.AzureAccess
+// prepareAzure makes the container and the limited keys to it.
+func (s *Stack) prepareAzure(ctx context.Context) error { return s.AzureAccess.createContainer(ctx) }
+
+// createContainer makes the container and the two limited keys to it.
+func (a *AzureAccess) createContainer(ctx context.Context) error {
 	cred, err := container.NewSharedKeyCredential(a.Account, a.Key)
 	if err != nil {
 		return fmt.Errorf("use the Azure account key: %w", err)
@@ -71,20 +73,23 @@ func (s *Stack) prepareAzure(ctx context.Context) error {
 	if _, err := client.Create(ctx, nil); err != nil {
 		return fmt.Errorf("create the container %s: %w", a.Container, err)
 	}
-	writer := sas.ContainerPermissions{Read: true, Create: true, Write: true, Tag: true}
-	reader := sas.ContainerPermissions{Read: true, List: true, Tag: true}
-	for _, k := range []struct {
-		token *string
-		may   sas.ContainerPermissions
-	}{{&a.WriterSAS, writer}, {&a.ReaderSAS, reader}} {
-		q, err := sas.BlobSignatureValues{
-			Protocol: sas.ProtocolHTTPSandHTTP, ContainerName: a.Container, Permissions: k.may.String(),
-			StartTime: time.Now().Add(-time.Hour).UTC(), ExpiryTime: time.Now().Add(30 * 24 * time.Hour).UTC(),
-		}.SignWithSharedKey(cred)
-		if err != nil {
-			return fmt.Errorf("sign an Azure access token: %w", err)
-		}
-		*k.token = q.Encode()
+	a.WriterSAS, err = a.sign(cred, sas.ContainerPermissions{Read: true, Create: true, Write: true, Tag: true})
+	if err != nil {
+		return err
 	}
-	return nil
+	a.ReaderSAS, err = a.sign(cred, sas.ContainerPermissions{Read: true, List: true, Tag: true})
+	return err
+}
+
+// sign makes an access token to the container, good for a month.
+func (a *AzureAccess) sign(cred *container.SharedKeyCredential, may sas.ContainerPermissions) (string, error) {
+	now := time.Now().UTC()
+	q, err := sas.BlobSignatureValues{
+		Protocol: sas.ProtocolHTTPSandHTTP, ContainerName: a.Container, Permissions: may.String(),
+		StartTime: now.Add(-time.Hour), ExpiryTime: now.Add(30 * 24 * time.Hour),
+	}.SignWithSharedKey(cred)
+	if err != nil {
+		return "", fmt.Errorf("sign an Azure access token: %w", err)
+	}
+	return q.Encode(), nil
 }

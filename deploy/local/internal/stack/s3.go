@@ -70,16 +70,20 @@ func (s *Stack) describeS3(set tools.Set, port int) error {
 	return nil
 }
 
-// prepareS3 makes the users and the bucket, with versions on, and says who may do what.
+// prepareS3 makes the users and the bucket.
 func (s *Stack) prepareS3(ctx context.Context, set tools.Set) error {
-	a := s.S3Access
-	for _, k := range []Keys{a.Writer, a.Reader} {
+	for _, k := range []Keys{s.S3Access.Writer, s.S3Access.Reader} {
 		if err := s.addS3User(ctx, set, k); err != nil {
 			return err
 		}
 	}
+	return s.S3Access.createBucket(ctx)
+}
+
+// createBucket makes the bucket, with versions on, and says who may do what.
+func (a S3Access) createBucket(ctx context.Context) error {
 	root, bucket := a.Client(a.Root), aws.String(a.Bucket)
-	// Object lock can only be had from the bucket's creation on; it brings versions with it.
+	// Object lock can only be had from the bucket's creation on.
 	if _, err := root.CreateBucket(ctx, &s3.CreateBucketInput{
 		Bucket: bucket, ObjectLockEnabledForBucket: aws.Bool(true),
 		CreateBucketConfiguration: &types.CreateBucketConfiguration{

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twinreel/twinreel/deploy/local/internal/tools"
@@ -30,6 +31,8 @@ type Stack struct {
 	RedisURL               string
 	S3Access               S3Access
 	AzureAccess            AzureAccess
+
+	worlds atomic.Int32
 }
 
 // Start starts everything and prepares the stores. Where that fails, what was started is ended again.

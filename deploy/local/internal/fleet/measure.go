@@ -1,0 +1,108 @@
+package fleet
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// Metrics is what a program's /metrics said: value by series, as in twinreel_deliveries_total{outcome="stored",tier="backup"}.
+type Metrics map[string]float64
+
+// Metrics asks the program for its metrics.
+func (p *Program) Metrics(ctx context.Context) (Metrics, error) {
+	body, status, err := p.get(ctx, "/metrics")
+	if err != nil {
+		return nil, err
+	}
+	if status != http.StatusOK {
+		return nil, fmt.Errorf("ask %s for its metrics: answered %d", p.Name, status)
+	}
+	return parseMetrics(body)
+}
+
+// parseMetrics reads Prometheus' text format.
+func parseMetrics(text []byte) (Metrics, error) {
+	m := make(Metrics)
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	for lines.Scan() {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		// A label's value may hold spaces, but the value after the last space cannot.
+		at := strings.LastIndexByte(line, ' ')
+		if at < 0 {
+			return nil, fmt.Errorf("parse metrics: no value in %q", line)
+		}
+		v, err := strconv.ParseFloat(line[at+1:], 64)
+		if err != nil {
+			return nil, fmt.Errorf("parse metrics: %w", err)
+		}
+		m[line[:at]] = v
+	}
+	return m, lines.Err()
+}
+
+// Sum adds up all series of a name that carry all of the labels, each written as in the text: tier="backup".
+func (m Metrics) Sum(name string, labels ...string) float64 {
+	var sum float64
+next:
+	for series, v := range m {
+		rest, ok := strings.CutPrefix(series, name)
+		if !ok || (rest != "" && rest[0] != '{') {
+			continue
+		}
+		for _, l := range labels {
+			if !strings.Contains(rest, "{"+l) && !strings.Contains(rest, ","+l) {
+				continue next
+			}
+		}
+		sum += v
+	}
+	return sum
+}
+
+// PeakRSS is the most memory, in bytes, that the program ever had resident, over all its lives; each life counts up to
+// when it was last asked, stopped or killed by this package.
+func (p *Program) PeakRSS() int64 {
+	p.notePeak()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.peak
+}
+
+// notePeak reads the kernel's high-water mark. A process that has just ended has none any more.
+func (p *Program) notePeak() {
+	proc := p.process()
+	if !proc.Running() {
+		return
+	}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", proc.PID()))
+	if err != nil {
+		return
+	}
+	kib := highWater(status)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.peak = max(p.peak, kib<<10)
+}
+
+// highWater finds VmHWM, in KiB, in the text of /proc/<pid>/status; 0 where there is none.
+func highWater(status []byte) int64 {
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
+			if err != nil {
+				return 0
+			}
+			return kib
+		}
+	}
+	return 0
+}
