@@ -59,8 +59,12 @@ func Bans() []Ban {
 			Why: "test code has no place in a program",
 		},
 		{
-			Who: []string{"ingress", "worker-primary", "worker-backup", "reconciler", "pkg"}, Not: []string{natsServer, versitygw, toxiproxy, miniredis},
+			Who: []string{"ingress", "worker-primary", "worker-backup", "reconciler", "pkg"}, Not: []string{natsServer, versitygw, toxiproxy},
 			Tests: true, Why: "servers belong to deploy/local; a test gets their addresses from the environment",
+		},
+		{
+			Who: []string{"ingress", "worker-primary", "worker-backup", "reconciler", "pkg"}, Not: []string{miniredis},
+			Why: "a simulated Redis is for unit tests, and for the demo where there is no real one",
 		},
 		{
 			Who: []string{"deploy/local/internal/outside"}, Not: pkg("objstore", "transfer", "worker"),
