@@ -4,7 +4,6 @@ package capacity
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"time"
 
@@ -29,7 +28,6 @@ const (
 	wholeMebibyte  = 1 << 20
 	maxPerDay      = 1_000_000_000
 	day            = 24 * time.Hour
-	largestSize    = 1 << 62
 )
 
 // ErrPerDay is returned for a number of recordings that cannot be planned for.
@@ -51,9 +49,6 @@ func ForDay(n int64, maxAge, ledgerTTL time.Duration) (queue.Sizes, error) {
 		{&sizes.Letters, perDay * letterShare * (letterBytes + overheadBytes) * lettersDays * headroom},
 		{&sizes.Audit, perDay * auditEvents * (auditBytes + overheadBytes) * days(ledgerTTL+withoutSealing) * auditHeadroom},
 	} {
-		if s.bytes > largestSize {
-			return queue.Sizes{}, fmt.Errorf("%d recordings a day for so long need more bytes than a stream can have", n)
-		}
 		*s.into = settings.Bytes(max(smallest, math.Ceil(s.bytes/wholeMebibyte)*wholeMebibyte))
 	}
 	return sizes, nil
