@@ -31,7 +31,7 @@ func run(ctx context.Context, args []string) int {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(withServers())
+	root.AddCommand(prepare(), withServers(), demo(), up())
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	var code exitCode

@@ -103,3 +103,19 @@ func (f *Fleet) succeed(ctx context.Context, args ...string) (string, error) {
 	}
 	return r.Stdout, nil
 }
+
+// Status is what a recording's record says of it: pending, partial, completed, failed …; "unknown" where there is none.
+func (f *Fleet) Status(ctx context.Context, key string) (string, error) {
+	r, err := f.Command(ctx, "recording", "show", key, "-o", "json")
+	if err != nil {
+		return "", err
+	}
+	if r.Code == 1 {
+		return "unknown", nil
+	}
+	var record struct{ Status string }
+	if err := json.Unmarshal([]byte(r.Stdout), &record); err != nil {
+		return "", fmt.Errorf("read what reconciler recording show %s printed (exit code %d): %w", key, r.Code, err)
+	}
+	return record.Status, nil
+}

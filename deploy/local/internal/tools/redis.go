@@ -3,7 +3,6 @@ package tools
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 )
@@ -13,14 +12,12 @@ func (t Tools) redis(ctx context.Context, s *Set) error {
 	if findRedis(s) {
 		return nil
 	}
-	why := "it is not installed, and this is not root on Debian (apt-get install redis-tools brings it)"
-	if apt, err := exec.LookPath("apt-get"); err == nil && os.Geteuid() == 0 {
-		if why = t.aptRedis(ctx, apt); why == "" && findRedis(s) {
-			return nil
-		}
+	why := t.install(ctx, "redis-tools")
+	if why == "" && findRedis(s) {
+		return nil
 	}
-	s.RedisIs = "miniredis, in memory, in place of a real Redis: " + why
-	fmt.Fprintln(t.Say, "Redis: "+s.RedisIs)
+	s.RedisIs = "miniredis (in memory, in place of a real Redis)"
+	fmt.Fprintf(t.Say, "no Redis: %s. Using %s\n", why, s.RedisIs)
 	s.Redis = t.cache("miniredis")
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", s.Redis, "./cmd/miniredis")
 	cmd.Dir = filepath.Join(t.Root, "deploy", "local")
@@ -37,17 +34,4 @@ func findRedis(s *Set) bool {
 		}
 	}
 	return false
-}
-
-// aptRedis installs Debian's redis-tools and says why it could not.
-func (t Tools) aptRedis(ctx context.Context, apt string) string {
-	fmt.Fprintln(t.Say, "installing redis-tools by apt-get (once) …")
-	for _, args := range [][]string{{"update", "-q"}, {"install", "-y", "-q", "--no-install-recommends", "redis-tools"}} {
-		cmd := exec.CommandContext(ctx, apt, args...)
-		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-		if err := run(cmd); err != nil {
-			return err.Error()
-		}
-	}
-	return ""
 }

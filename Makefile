@@ -1,0 +1,54 @@
+# Twinreel: every target that people and CI use. `make` alone lists them.
+
+MODULES  := pkg ingress worker-primary worker-backup reconciler deploy/local
+PROGRAMS := ingress worker-primary worker-backup reconciler
+
+GOLANGCI := .cache/golangci-lint-v2.15.0/golangci-lint
+LOCAL    := bin/local
+
+# More flags for `go test`, such as TESTFLAGS=-v or TESTFLAGS='-run Letters'.
+TESTFLAGS ?=
+# What to test: every module, unless told otherwise, such as PACKAGES=./pkg/queue.
+PACKAGES ?= work
+
+export GOFLAGS ?= -buildvcs=false
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(LOCAL) ## the whole pipeline on real servers on this machine, by itself: two minutes, and a proof at the end
+	@$(LOCAL) demo
+
+.PHONY: up
+up: $(LOCAL) ## the same, kept running, with every address and example command, until Ctrl-C
+	@$(LOCAL) up
+
+.PHONY: test
+test: $(LOCAL) ## everything that must pass: builds, vet, import rules, and all tests on real servers with the race detector
+	@$(LOCAL) prepare --race
+	go vet $(PACKAGES)
+	@set -e; for m in $(MODULES); do echo "build and vet $$m by itself"; (cd $$m && GOWORK=off go build ./... && GOWORK=off go vet ./...); done
+	@$(MAKE) --no-print-directory build
+	$(LOCAL) with-servers -- go test -race -timeout 20m $(TESTFLAGS) $(PACKAGES)
+
+.PHONY: lint
+lint: $(GOLANGCI) ## golangci-lint and gofumpt over every module
+	@set -e; for m in $(MODULES); do echo "lint $$m"; (cd $$m && $(CURDIR)/$(GOLANGCI) run ./...); done
+
+.PHONY: build
+build: ## the programs, into bin/
+	@set -e; mkdir -p bin; for p in $(PROGRAMS); do (cd $$p && go build -trimpath -o ../bin/$$p .); done
+
+# Go knows best whether anything has changed.
+.PHONY: $(LOCAL)
+$(LOCAL):
+	@mkdir -p bin; cd deploy/local && go build -o ../../$(LOCAL) ./cmd/local
+
+$(GOLANGCI):
+	@echo "building golangci-lint (once) …"
+	@mkdir -p $(@D)
+	@GOBIN=$(CURDIR)/$(@D) GOWORK=off go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/twinreel/twinreel/deploy/local/internal/platform"
+	"github.com/twinreel/twinreel/deploy/local/internal/story"
+)
+
+// up is the command that keeps everything running.
+func up() *cobra.Command {
+	return &cobra.Command{
+		Use:   "up",
+		Short: "Keep servers, programs and a simulated platform running, and print how to use them",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			config := story.DemoPlatform()
+			config.LinkTTL = 24 * time.Hour
+			stage, err := open(cmd.Context(), config)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, stage.Close()) }()
+			guide, err := newGuide(stage)
+			if err != nil {
+				return err
+			}
+			guide.write(os.Stdout)
+			<-cmd.Context().Done()
+			fmt.Fprintln(os.Stderr, "\nending all, and removing what was stored …")
+			return nil
+		},
+	}
+}
+
+// guide is what a person needs to use what runs.
+type guide struct {
+	stage *story.Stage
+	// envFile sets the operator's environment when a shell reads it.
+	envFile string
+	// hook is a webhook that has not been sent.
+	hook platform.Hook
+}
+
+// newGuide writes the operator's environment into a file, and offers a recording that nobody has been told of.
+func newGuide(stage *story.Stage) (*guide, error) {
+	g := &guide{stage: stage, envFile: filepath.Join(stage.Stack.Dir, "operator.env")}
+	var env strings.Builder
+	for _, line := range stage.Fleet.Environ() {
+		name, value, _ := strings.Cut(line, "=")
+		if strings.HasPrefix(name, "TWINREEL_") || strings.HasPrefix(name, "AWS_") {
+			fmt.Fprintf(&env, "export %s=%s\n", name, quote(value))
+		}
+	}
+	if err := os.WriteFile(g.envFile, []byte(env.String()), 0o600); err != nil {
+		return nil, fmt.Errorf("write the operator's environment: %w", err)
+	}
+	rec, err := stage.Platform.Add(platform.Spec{ID: "rec-first", Size: 3_000_000, SendSize: true})
+	if err != nil {
+		return nil, err
+	}
+	g.hook = stage.Platform.Webhook(rec)
+	return g, nil
+}
+
+// write prints it all.
+func (g *guide) write(out *os.File) {
+	s := g.stage
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(t, "  %s\t%s\n", name, fmt.Sprintf(format, args...))
+	}
+	fmt.Fprintln(t, "\nTwinreel is up. Everything is on this machine only, and is removed at the end (Ctrl-C).")
+	row("webhooks", "%s/api/v1/webhooks/recording-complete", s.Ingress.URL())
+	row("  secret", "%s", s.Secret)
+	for _, p := range s.Fleet.Programs() {
+		row(p.Name, "http://%s/readyz  http://%s/metrics  log %s", p.Admin, p.Admin, p.Log())
+	}
+	row("platform (media)", "%s", s.Platform.URL())
+	row("NATS", "%s  user %s  password %s  monitor %s", s.Stack.NATSAccess.URL, s.Stack.NATSAccess.User, s.Stack.NATSAccess.Password,
+		s.Stack.NATSAccess.MonitorURL)
+	row("Redis", "%s  %s", s.Stack.RedisURL, s.Stack.RedisIs)
+	a := s.Stack.S3Access
+	row("S3", "%s  region %s  bucket %s", a.Endpoint, a.Region, a.Bucket)
+	row("  worker's keys", "%s %s", a.Writer.Access, a.Writer.Secret)
+	row("  reader's keys", "%s %s", a.Reader.Access, a.Reader.Secret)
+	row("  owner's keys", "%s %s", a.Root.Access, a.Root.Secret)
+	z := s.Stack.AzureAccess
+	row("Azure Blob", "%s  container %s  account %s  key %s", z.ServiceURL, z.Container, z.Account, z.Key)
+	row("  list it", "curl -s '%s?restype=container&comp=list&%s'", z.ContainerURL(), z.ReaderSAS)
+	// Writing to a table that is in memory until here can only fail as any print can.
+	_ = t.Flush()
+	fmt.Fprintf(out, "\nSend a webhook (the signature is right; sent twice it is a duplicate, changed it is refused):\n\n%s\n", g.curl())
+	fmt.Fprintf(out, "\nSee what became of it, as an operator:\n\n"+
+		"  . %s\n  bin/reconciler recording show %s\n  bin/reconciler tiers\n  bin/reconciler dlq list\n\n", g.envFile, g.hook.Event.RecordingID)
+}
+
+// curl is the webhook as a command to paste.
+func (g *guide) curl() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "  curl -i %s/api/v1/webhooks/recording-complete", g.stage.Ingress.URL())
+	for _, name := range []string{"Content-Type", "X-Hub-Signature-256"} {
+		fmt.Fprintf(&b, " \\\n    -H %s", quote(name+": "+g.hook.Header.Get(name)))
+	}
+	fmt.Fprintf(&b, " \\\n    --data-binary %s", quote(string(g.hook.Body)))
+	return b.String()
+}
+
+// quote makes a text one word of a shell.
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
