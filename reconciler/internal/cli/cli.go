@@ -130,7 +130,10 @@ func needSubcommand(cmd *cobra.Command) error {
 			names += " " + c.Name()
 		}
 	}
-	return usagef("%s: want one of:%s", cmd.CommandPath(), names)
+	if !cmd.HasParent() {
+		return usagef("want one of:%s", names)
+	}
+	return usagef("%s: want one of:%s", cmd.Name(), names)
 }
 
 // load fills a command's settings.
