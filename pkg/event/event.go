@@ -152,8 +152,10 @@ func fieldError(err error) error {
 }
 
 // dataFields are the names of Data's own fields.
-var dataFields = [...]string{"recordingId", "source", "idempotencyKey", "objectKey", "media", "durationSeconds", "participants",
-	"tags", "completedAt", "receivedAt", "reason", "copyFrom", "sidecar"}
+var dataFields = [...]string{
+	"recordingId", "source", "idempotencyKey", "objectKey", "media", "durationSeconds", "participants",
+	"tags", "completedAt", "receivedAt", "reason", "copyFrom", "sidecar",
+}
 
 // UnmarshalJSON reads data and keeps the fields it does not know.
 func (d *Data) UnmarshalJSON(b []byte) error {

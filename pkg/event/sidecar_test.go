@@ -22,8 +22,10 @@ func TestTheSidecarExplainsTheRecordingAlone(t *testing.T) {
 	if err := json.Unmarshal(b, &m); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"recordingId", "source", "idempotencyKey", "objectKey", "format", "contentType", "durationSeconds", "participants",
-		"tags", "completedAt", "receivedAt", "size", "sha256", "crc64nvme"} {
+	for _, name := range []string{
+		"recordingId", "source", "idempotencyKey", "objectKey", "format", "contentType", "durationSeconds", "participants",
+		"tags", "completedAt", "receivedAt", "size", "sha256", "crc64nvme",
+	} {
 		if _, ok := m[name]; !ok {
 			t.Errorf("%s is missing", name)
 		}

@@ -85,8 +85,10 @@ func newBed(t *testing.T, account string) *bed {
 // delivery is the count-th delivery of a recording's event as message seq.
 func (b *bed) delivery(seq uint64, count int, change ...func(*event.Data)) queue.Delivery {
 	b.t.Helper()
-	d := event.Data{RecordingID: "rec-1", Source: event.DefaultSource, Media: event.Media{URL: "https://cdn.example.com/m?sig=s3cret", Format: "wav"},
-		Participants: []event.Participant{{"id": "p1", "name": "Ada Lovelace"}}}
+	d := event.Data{
+		RecordingID: "rec-1", Source: event.DefaultSource, Media: event.Media{URL: "https://cdn.example.com/m?sig=s3cret", Format: "wav"},
+		Participants: []event.Participant{{"id": "p1", "name": "Ada Lovelace"}},
+	}
 	for _, f := range change {
 		f(&d)
 	}

@@ -37,29 +37,49 @@ func newMetrics(reg prometheus.Registerer, t tier.Tier, buffers *transfer.Buffer
 	label := prometheus.Labels{"tier": t.String()}
 	m := &metrics{
 		tier: t.String(),
-		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "twinreel_deliveries_total",
-			Help: "Deliveries by how they ended.", ConstLabels: label}, []string{"outcome"}),
-		dead: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "twinreel_dead_letters_total",
-			Help: "Events given up, by reason.", ConstLabels: label}, []string{"reason"}),
-		bytes: prometheus.NewCounter(prometheus.CounterOpts{Name: "twinreel_transfer_bytes_total",
-			Help: "Media bytes read from sources.", ConstLabels: label}),
-		inflight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "twinreel_inflight_recordings",
-			Help: "Recordings being worked on.", ConstLabels: label}),
-		first: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "twinreel_first_copy_seconds",
-			Help: "From acceptance to the first verified copy.", Buckets: redundancyBuckets}),
-		redundancy: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "twinreel_redundancy_seconds",
-			Help: "From acceptance to the second verified copy.", Buckets: redundancyBuckets}),
-		refusing: prometheus.NewGauge(prometheus.GaugeOpts{Name: "twinreel_audit_refusing",
-			Help: "1 while the AUDIT stream takes no events and this worker therefore pulls none.", ConstLabels: label}),
+		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "twinreel_deliveries_total",
+			Help: "Deliveries by how they ended.", ConstLabels: label,
+		}, []string{"outcome"}),
+		dead: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "twinreel_dead_letters_total",
+			Help: "Events given up, by reason.", ConstLabels: label,
+		}, []string{"reason"}),
+		bytes: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "twinreel_transfer_bytes_total",
+			Help: "Media bytes read from sources.", ConstLabels: label,
+		}),
+		inflight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "twinreel_inflight_recordings",
+			Help: "Recordings being worked on.", ConstLabels: label,
+		}),
+		first: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "twinreel_first_copy_seconds",
+			Help: "From acceptance to the first verified copy.", Buckets: redundancyBuckets,
+		}),
+		redundancy: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "twinreel_redundancy_seconds",
+			Help: "From acceptance to the second verified copy.", Buckets: redundancyBuckets,
+		}),
+		refusing: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "twinreel_audit_refusing",
+			Help: "1 while the AUDIT stream takes no events and this worker therefore pulls none.", ConstLabels: label,
+		}),
 	}
-	duration := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "twinreel_transfer_duration_seconds",
-		Help: "Time that a stored recording took, from delivery to proof.", ConstLabels: label, Buckets: prometheus.ExponentialBuckets(0.01, 2.5, 14)})
+	duration := prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "twinreel_transfer_duration_seconds",
+		Help: "Time that a stored recording took, from delivery to proof.", ConstLabels: label, Buckets: prometheus.ExponentialBuckets(0.01, 2.5, 14),
+	})
 	m.duration = duration
-	used := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "twinreel_buffer_bytes",
-		Help: "Memory on loan for media.", ConstLabels: label}, func() float64 { return float64(buffers.Used()) })
+	used := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "twinreel_buffer_bytes",
+		Help: "Memory on loan for media.", ConstLabels: label,
+	}, func() float64 { return float64(buffers.Used()) })
 	reg.MustRegister(m.deliveries, m.dead, m.bytes, duration, m.inflight, m.first, m.redundancy, m.refusing, used)
-	for _, o := range []string{string(transfer.Stored), string(transfer.AlreadyPresent), string(transfer.AcceptedUnverified),
-		string(transfer.Duplicate), string(transfer.Forgotten), outcomeRetry, outcomeDead} {
+	for _, o := range []string{
+		string(transfer.Stored), string(transfer.AlreadyPresent), string(transfer.AcceptedUnverified),
+		string(transfer.Duplicate), string(transfer.Forgotten), outcomeRetry, outcomeDead,
+	} {
 		m.deliveries.WithLabelValues(o)
 	}
 	for _, r := range []queue.Reason{queue.SourceGone, queue.SourceUnusable, queue.DigestConflict, queue.StoreRefused, queue.AttemptsExhausted, queue.InvalidEvent} {

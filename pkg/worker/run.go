@@ -41,7 +41,7 @@ func Run(ctx context.Context, s *service.Service, c Config, t tier.Tier, store o
 	if err != nil {
 		return fmt.Errorf("set up the ledger: %w", err)
 	}
-	defer redis.Close()
+	defer func() { _ = redis.Close() }()
 	s.Check("redis", false, redis.Ping)
 	s.Check("store", false, every(storeLook, time.Now, storeAnswers(store)))
 
