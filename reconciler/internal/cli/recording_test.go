@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -116,20 +117,16 @@ func TestRecordingShowSearchesTheNewestEventsOnly(t *testing.T) {
 	b.accept(queue.Both, recordingEvent("default", "rec-old", 1))
 	b.accept(queue.Both, recordingEvent("default", "rec-edge", 1))
 	body := []byte(`{"data":{"idempotencyKey":"filler"}}`)
-	for i := range history.Newest - 1 {
-		ack, err := b.js.PublishAsync(queue.CompletedSubject(queue.Both), body)
-		if err != nil {
+	for range history.Newest - 2 {
+		if err := b.nc.Publish(queue.CompletedSubject(queue.Both), body); err != nil {
 			t.Fatal(err)
 		}
-		if i == history.Newest-2 {
-			select {
-			case <-ack.Ok():
-			case err := <-ack.Err():
-				t.Fatal(err)
-			}
-		}
 	}
-	<-b.js.PublishAsyncComplete()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, err := b.js.Publish(ctx, queue.CompletedSubject(queue.Both), body); err != nil { // acknowledged after all others
+		t.Fatal(err)
+	}
 	b.ok("recording", "show", "rec-edge")
 	b.wants(1, "recording rec-old: unknown", "recording", "show", "rec-old")
 }
