@@ -1,6 +1,7 @@
 package s3store_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -211,4 +212,28 @@ func TestVersionsAreListedNewestFirstAndDeleteMarkersAreNot(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("behind a delete marker", false)
+}
+
+func TestAnUploadOpenedBeforeAnothersPutCannotReplaceIt(t *testing.T) {
+	w, _, _ := openReal(t)
+	ctx, key, first, second := t.Context(), "recordings/"+t.Name()+rand10(), []byte("first"), []byte("second")
+	u, err := w.Create(ctx, key, objstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := u.Part(ctx, 1, second, digest.CRC64(second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Put(ctx, key, first, digest.Of(first), objstore.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := u.Commit(ctx, digest.Of(second), nil); !errors.Is(err, objstore.ErrUnknown) || fault.StatusOf(err) != 412 {
+		t.Errorf("commit: %v", err)
+	}
+	if err := u.Abort(ctx); err != nil {
+		t.Errorf("abort after a refused commit: %v", err)
+	}
+	if info, err := w.Stat(ctx, key); err != nil || !info.Same(digest.Of(first)) {
+		t.Errorf("%+v %v", info, err)
+	}
 }

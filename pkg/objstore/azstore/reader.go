@@ -1,0 +1,127 @@
+package azstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"net/http"
+	"slices"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+
+	"github.com/twinreel/twinreel/pkg/fault"
+	"github.com/twinreel/twinreel/pkg/objstore"
+)
+
+// List implements objstore.Reader. The service lists a blob's versions oldest first, so they are turned round; only one
+// blob's versions are held at a time. A listing that is out of order is an error: what it left out must not look missing.
+func (r *Reader) List(ctx context.Context, prefix string) iter.Seq2[objstore.Info, error] {
+	return func(yield func(objstore.Info, error) bool) {
+		op := "list " + prefix
+		var group []objstore.Info
+		flush := func() bool {
+			for _, info := range slices.Backward(group) {
+				if !yield(info, nil) {
+					return false
+				}
+			}
+			group = group[:0]
+			return true
+		}
+		for info, err := range r.items(ctx, op, prefix) {
+			if err != nil {
+				yield(objstore.Info{}, err)
+				return
+			}
+			if len(group) > 0 && info.Key < group[0].Key {
+				yield(objstore.Info{}, refuse(fault.Transient, op, "the listing is out of order"))
+				return
+			}
+			if len(group) > 0 && info.Key != group[0].Key && !flush() {
+				return
+			}
+			group = append(group, info)
+		}
+		flush()
+	}
+}
+
+// items yields the listing's items as the service sends them.
+func (r *Reader) items(ctx context.Context, op, prefix string) iter.Seq2[objstore.Info, error] {
+	return func(yield func(objstore.Info, error) bool) {
+		pages := r.client.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{Prefix: &prefix, Include: container.ListBlobsInclude{Versions: true}})
+		for pages.More() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				yield(objstore.Info{}, r.fail(op, err))
+				return
+			}
+			if page.Segment == nil {
+				yield(objstore.Info{}, refuse(fault.Transient, op, "the listing breaks off"))
+				return
+			}
+			for _, item := range page.Segment.BlobItems {
+				if !yield(listed(item), nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func listed(b *container.BlobItem) objstore.Info {
+	i := objstore.Info{Key: value(b.Name), VersionID: value(b.VersionID), Latest: b.VersionID == nil || value(b.IsCurrentVersion)}
+	if p := b.Properties; p != nil {
+		i.Size, i.ETag, i.ContentType, i.Modified = value(p.ContentLength), unquote(p.ETag), value(p.ContentType), value(p.LastModified)
+	}
+	return i
+}
+
+// Open implements objstore.Reader.
+func (r *Reader) Open(ctx context.Context, key string, off, n int64) (io.ReadCloser, error) {
+	switch {
+	case off < 0:
+		return nil, refuse(fault.Permanent, "open "+key, "negative offset")
+	case n == 0:
+		if _, err := r.Stat(ctx, key); err != nil {
+			return nil, err
+		}
+		return io.NopCloser(bytes.NewReader(nil)), nil
+	}
+	return r.get(ctx, key, blob.HTTPRange{Offset: off, Count: max(n, blob.CountToEnd)})
+}
+
+// get opens a blob, or a range of it. A range past the end is empty.
+func (s *account) get(ctx context.Context, key string, span blob.HTTPRange) (io.ReadCloser, error) {
+	op := "open " + key
+	out, err := s.client.NewBlobClient(key).DownloadStream(ctx, &blob.DownloadStreamOptions{Range: span})
+	a, refusal := answered(err)
+	switch {
+	case err == nil:
+		return &body{out.Body, s, "read " + key}, nil
+	case absent(err):
+		return nil, notExist(op)
+	case refusal && a.StatusCode == http.StatusRequestedRangeNotSatisfiable:
+		return io.NopCloser(bytes.NewReader(nil)), nil
+	}
+	return nil, s.fail(op, err)
+}
+
+// body is a blob on its way here, whose errors are faults.
+type body struct {
+	io.ReadCloser
+	account *account
+	op      string
+}
+
+// Read implements io.Reader.
+func (r *body) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = r.account.fail(r.op, err)
+	}
+	return n, err
+}
