@@ -14,17 +14,15 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func main() {
+func main() { os.Exit(run(os.Args[1:])) }
+
+// run runs a command, until it ends, a signal comes or the parent goes, and returns the exit code.
+func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go whileParentLives(ctx, cancel)
-	os.Exit(run(ctx, os.Args[1:]))
-}
-
-// run runs a command and returns the exit code.
-func run(ctx context.Context, args []string) int {
 	root := &cobra.Command{
 		Use:           "local",
 		Short:         "Twinreel on one machine, on real servers",

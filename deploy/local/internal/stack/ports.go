@@ -17,14 +17,20 @@ const (
 // freePorts returns n ports of 127.0.0.1 that nobody listens on now.
 func freePorts(n int) ([]int, error) {
 	var ports []int
+	// Held until all are chosen, so that no port is chosen twice.
+	var held []net.Listener
+	defer func() {
+		for _, l := range held {
+			l.Close()
+		}
+	}()
 	for range 1000 {
 		port := firstPort + rand.IntN(lastPort-firstPort+1)
 		l, err := net.Listen("tcp", loopback(port))
 		if err != nil {
 			continue
 		}
-		// Held until all are chosen, so that no port is chosen twice.
-		defer l.Close()
+		held = append(held, l)
 		if ports = append(ports, port); len(ports) == n {
 			return ports, nil
 		}
