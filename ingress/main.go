@@ -41,8 +41,8 @@ func run(ctx context.Context, s *service.Service, c *config.Config) error {
 		return err
 	}
 	defer nc.Close()
-	s.Check("nats", true, queue.Reachable(nc))
 	s.Check("streams", true, queue.Provisioned(js, c.NATS.Replicas, queue.Recordings))
+	s.Check("nats", true, queue.Reachable(nc))
 	warnUnsigned(s, sources)
 	handler := webhook.New(webhook.Options{
 		Sources: sources, Publisher: queue.NewPublisher(nc, js), Ready: s.Ready, MaxBody: c.Webhook.MaxBody, AckTimeout: c.Webhook.AckTimeout,

@@ -64,7 +64,8 @@ type evaluation struct {
 func newHealth(now func() time.Time) *health { return &health{now: now} }
 
 // Check registers a readiness check. Where decides is false its failure is shown, but changes nothing: that is for what
-// the program can do without. Until the first check is registered a program is not ready.
+// the program can do without. Until the first check is registered a program is not ready, so the one that takes longest
+// to pass is registered first.
 func (h *health) Check(name string, decides bool, run func(context.Context) error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -128,7 +129,10 @@ func (h *health) evaluate(e *evaluation, checks []check) {
 		all.Go(func() { e.Checks[i] = c.result(ctx) })
 	}
 	all.Wait()
-	e.Ready = len(checks) > 0
+	if len(checks) == 0 {
+		e.Checks = []result{{"started", false, true, "still starting"}}
+	}
+	e.Ready = true
 	for _, r := range e.Checks {
 		e.Ready = e.Ready && (r.OK || !r.Decides)
 	}
@@ -195,7 +199,7 @@ func (h *health) watch(ctx context.Context, log *zap.Logger) {
 		r, err := h.report(ctx)
 		names, texts := r.failing()
 		switch {
-		case err != nil || len(r.Checks) == 0 || names == said:
+		case err != nil || names == said:
 			continue
 		case r.Ready:
 			log.Info("ready")

@@ -18,8 +18,9 @@ func newTestHealth() *health { return newHealth(time.Now) }
 
 func TestNothingIsReadyBeforeItsFirstCheck(t *testing.T) {
 	h := newTestHealth()
-	if h.Ready(t.Context()) {
-		t.Error("ready without having said what it needs")
+	r, err := h.report(t.Context())
+	if err != nil || r.Ready || len(r.Checks) != 1 || r.Checks[0].Detail != "still starting" {
+		t.Errorf("without having said what it needs: %+v, %v", r, err)
 	}
 	h.Check("nats", true, func(context.Context) error { return nil })
 	if !h.Ready(t.Context()) {
