@@ -3,251 +3,121 @@ package mediasource
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
-	"strconv"
-	"strings"
 	"time"
-
-	"code.dny.dev/ssrf"
 
 	"github.com/twinreel/twinreel/pkg/fault"
 )
 
-// maxRedirects is how many hops a link may take.
-const maxRedirects = 3
-
-// Errors of where a link leads, which trying again does not mend.
-var (
-	errScheme    = errors.New("the link is plain http; set TWINREEL_SOURCE_ALLOW_HTTP to take such links")
-	errRedirects = errors.New("more than 3 redirects")
-)
-
-// HTTP is the Source that reads links. It is safe for concurrent use.
+// HTTP is the Source behind http and https links. It asks for no compression, uses no proxy, and sends nothing along but
+// what the link itself holds. It is safe for concurrent use.
 type HTTP struct {
-	config Config
-	part   int64
-	client *http.Client
+	config    Config
+	part      int64
+	transport *http.Transport // used without an http.Client: redirects are followed here, where each hop is checked
 }
 
-// NewHTTP returns the source. part is the size of a range in bytes. Which addresses it connects to is checked when they
-// are dialled, so no name, redirect or spelling of an address gets around it. No proxy, no transparent decompression.
-func NewHTTP(c Config, part int64) *HTTP {
-	h := &HTTP{config: c, part: part}
-	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second, Control: h.guardian().Safe}
-	h.client = &http.Client{
-		CheckRedirect: h.redirect,
-		Transport: &http.Transport{
-			DialContext: dialer.DialContext, DisableCompression: true, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
-			TLSHandshakeTimeout: 10 * time.Second, MaxIdleConnsPerHost: 64, IdleConnTimeout: 60 * time.Second, MaxResponseHeaderBytes: 64 << 10,
-		},
+// Option changes how an HTTP works.
+type Option func(*http.Transport)
+
+// RootCAs sets the certificates that sources are checked against, instead of the system's.
+func RootCAs(pool *x509.CertPool) Option {
+	return func(t *http.Transport) {
+		t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	}
-	return h
 }
 
-// guardian decides about each address that is dialled.
-func (h *HTTP) guardian() *ssrf.Guardian {
-	prefixes, _ := h.config.prefixes() // settings.Checker has refused bad ones
-	var v4, v6 []netip.Prefix
-	for _, p := range prefixes {
-		if p.Addr().Is4() {
-			v4 = append(v4, p)
-		} else {
-			v6 = append(v6, p)
-		}
+// NewHTTP returns an HTTP that reads ranges of part bytes. c has been checked.
+func NewHTTP(c Config, part int64, options ...Option) *HTTP {
+	t := transport(c)
+	for _, set := range options {
+		set(t)
 	}
-	return ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...))
+	return &HTTP{config: c, part: part, transport: t}
 }
 
-// redirect is http.Client.CheckRedirect. The signed link does not leave as a Referer.
-func (h *HTTP) redirect(req *http.Request, via []*http.Request) error {
-	req.Header.Del("Referer")
-	if len(via) > maxRedirects {
-		return errRedirects
-	}
-	return h.checkScheme(req.URL)
-}
-
-func (h *HTTP) checkScheme(u *url.URL) error {
-	if u.Scheme == "https" || (u.Scheme == "http" && h.config.AllowHTTP) {
-		return nil
-	}
-	if u.Scheme == "http" {
-		return errScheme
-	}
-	return errors.New("the link is neither http nor https")
-}
+// Close closes the connections that wait for their next use. Open media are not touched.
+func (h *HTTP) Close() { h.transport.CloseIdleConnections() }
 
 // Open implements Source.
 func (h *HTTP) Open(ctx context.Context, r Request) (*Media, error) {
-	if r.Size > int64(h.config.MaxBytes) {
-		return nil, corrupt("%d bytes are promised; TWINREEL_MAX_RECORDING_BYTES is %d", r.Size, int64(h.config.MaxBytes))
-	}
-	m, err := h.open(ctx, r)
+	u, err := url.Parse(r.URL)
 	if err != nil {
+		return nil, fault.New(fault.Permanent, fault.Source, "ask for media", errors.New("the link is not a URL"))
+	}
+	switch op := "ask " + u.Hostname() + " for media"; {
+	case r.Size == 0:
+		return nil, corrupt(op, empty)
+	case r.Size > int64(h.config.MaxBytes):
+		return nil, corrupt(op, tooLong)
+	}
+	s := newStream(ctx, h, u, r)
+	if err := s.start(); err != nil {
+		_ = s.Close() // err is the reason
 		return nil, err
 	}
-	if err := m.peek(r.Format); err != nil {
-		_ = m.Close()
+	m := NewMedia(s, s.total, int64(h.config.MaxBytes))
+	m.Host = u.Host
+	if err := m.look(r.Format); err != nil {
+		_ = m.Close() // likewise
 		return nil, err
 	}
 	return m, nil
 }
 
-// open makes the first request and decides by its answer how the rest is read.
-func (h *HTTP) open(ctx context.Context, r Request) (*Media, error) {
-	ranged := r.Size >= int64(h.config.RangeThreshold)
-	first, err := h.get(ctx, r.URL, h.firstRange(ranged, r.Size), "")
-	if err != nil {
-		return nil, err
-	}
-	total, err := first.total()
-	if err == nil {
-		err = h.checkLength(r, total)
-	}
-	if err != nil {
-		_ = first.Close()
-		return nil, err
-	}
-	etag := first.pin()
-	switch {
-	case first.status == http.StatusPartialContent && etag == "":
-		// Nothing to pin the next ranges to: read it in one go.
-		_ = first.Close()
-		if first, err = h.get(ctx, r.URL, "", ""); err != nil {
+// get asks for the media, or for a range of them, and follows redirects. It returns only 200, 206 and, to a range, 416.
+func (h *HTTP) get(ctx, parent context.Context, u *url.URL, header http.Header) (*http.Response, error) {
+	for range maxRedirects + 1 {
+		if err := h.checkURL(u); err != nil {
 			return nil, err
 		}
-		if again, err := first.total(); err != nil || again != total || first.status != http.StatusOK {
-			_ = first.Close()
-			return nil, changed()
+		op := "get media from " + u.Hostname()
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), http.NoBody)
+		if err != nil {
+			return nil, fault.New(fault.Permanent, fault.Source, op, errors.New("the link cannot be asked for"))
 		}
-	case first.status == http.StatusPartialContent, total >= int64(h.config.RangeThreshold) && etag != "" && first.acceptsRanges:
-		return h.media(&ranges{source: h, ctx: ctx, url: r.URL, etag: etag, total: total, now: first, left: min(h.part, total), next: min(h.part, total)}, total), nil
+		req.Header = header.Clone()
+		if u.User != nil {
+			password, _ := u.User.Password()
+			req.SetBasicAuth(u.User.Username(), password) // for this host, not for where it sends us on to
+		}
+		resp, err := h.transport.RoundTrip(req)
+		if err != nil {
+			return nil, failed(ctx, parent, op, err)
+		}
+		next, err := redirect(resp)
+		if next == nil && err == nil {
+			return h.accept(op, resp, header.Get("Range") != "")
+		}
+		resp.Body.Close()
+		if err != nil {
+			return nil, fault.New(fault.Permanent, fault.Source, op, err)
+		}
+		u = next
 	}
-	return h.media(first, total), nil
+	return nil, fault.New(fault.Permanent, fault.Source, "get media from "+u.Hostname(), fmt.Errorf("more than %d redirects", maxRedirects))
 }
 
-func (h *HTTP) media(from stream, total int64) *Media {
-	return NewMedia(from, total, int64(h.config.MaxBytes))
-}
-
-func (h *HTTP) firstRange(ranged bool, size int64) string {
-	if !ranged {
-		return ""
+// accept closes and refuses an answer that brings no media.
+func (h *HTTP) accept(op string, resp *http.Response, ranged bool) (*http.Response, error) {
+	code, encoding := resp.StatusCode, resp.Header.Get("Content-Encoding")
+	if code == http.StatusRequestedRangeNotSatisfiable && ranged {
+		return resp, nil
 	}
-	return byteRange(0, min(h.part, size))
-}
-
-// checkLength holds the length that the source tells (-1: none) against the promise and the bound.
-func (h *HTTP) checkLength(r Request, total int64) error {
+	var err error
 	switch {
-	case total > int64(h.config.MaxBytes):
-		return corrupt("it has %d bytes; TWINREEL_MAX_RECORDING_BYTES is %d", total, int64(h.config.MaxBytes))
-	case total >= 0 && r.Size >= 0 && total != r.Size:
-		return corrupt("it has %d bytes, and %d are promised", total, r.Size)
-	case total < 0 && r.Size < 0 && !r.SizeOptional:
-		return corrupt("its length is unknown: no Content-Length, and neither size nor sha256 in the event")
+	case code != http.StatusOK && (code != http.StatusPartialContent || !ranged):
+		err = statusFault(op, resp, time.Now())
+	case encoding != "" && encoding != "identity":
+		err = corrupt(op, "the media come compressed, though that was not asked for")
 	}
-	return nil
-}
-
-// get makes one request, for a range if one is given, pinned to etag if one is given.
-func (h *HTTP) get(ctx context.Context, link, rng, etag string) (*response, error) {
-	u, err := url.Parse(link)
 	if err != nil {
-		return nil, fault.New(fault.Permanent, fault.Source, "open media", errors.New("the link cannot be parsed"))
-	}
-	op := "get media from " + u.Host
-	if err := h.checkScheme(u); err != nil {
-		return nil, fault.New(fault.Permanent, fault.Source, op, err)
-	}
-	watch := newWatch(ctx, h.config.StallTimeout)
-	req, err := http.NewRequestWithContext(watch.ctx, http.MethodGet, link, nil)
-	if err != nil {
-		watch.close()
-		return nil, fault.New(fault.Permanent, fault.Source, op, errors.New("the link cannot be requested"))
-	}
-	req.Header.Set("Accept-Encoding", "identity")
-	if rng != "" {
-		req.Header.Set("Range", rng)
-	}
-	if etag != "" {
-		req.Header.Set("If-Range", etag)
-	}
-	watch.start()
-	res, err := h.client.Do(req)
-	watch.stop()
-	if err != nil {
-		err = classify(watch.cause(err), op)
-		watch.close()
+		resp.Body.Close()
 		return nil, err
 	}
-	out := &response{
-		body: res.Body, watch: watch, op: op, status: res.StatusCode, length: res.ContentLength, etag: res.Header.Get("ETag"), contentRange: res.Header.Get("Content-Range"),
-		acceptsRanges: strings.EqualFold(strings.TrimSpace(res.Header.Get("Accept-Ranges")), "bytes"),
-	}
-	if err := refused(res, op, rng != ""); err != nil {
-		_ = out.Close()
-		return nil, err
-	}
-	return out, nil
+	return resp, nil
 }
-
-// refused returns the fault of an answer that brings no media.
-func refused(res *http.Response, op string, ranged bool) error {
-	code := res.StatusCode
-	f := fault.New(fault.Transient, fault.Source, op, fmt.Errorf("status %d", code))
-	f.Status, f.RetryAfter = code, retryAfter(res.Header.Get("Retry-After"))
-	switch {
-	case code == http.StatusOK, code == http.StatusPartialContent && ranged:
-		if e := res.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
-			return corrupt("it comes with a Content-Encoding, which was not asked for")
-		}
-		return nil
-	case code == http.StatusUnauthorized, code == http.StatusForbidden, code == http.StatusNotFound, code == http.StatusGone:
-		f.Class = fault.SourceGone
-	case code == http.StatusTooManyRequests:
-		f.Class = fault.Throttled
-	case code >= 500:
-		f.Class = fault.Unavailable
-	}
-	return f
-}
-
-// classify puts a failed request or read into its class.
-func classify(err error, op string) error {
-	err = fault.WithoutURL(err)
-	var f *fault.Error
-	switch {
-	case errors.As(err, &f), errors.Is(err, context.Canceled):
-		return err
-	case errors.Is(err, errScheme), errors.Is(err, errRedirects):
-		return fault.New(fault.Permanent, fault.Source, op, err)
-	case errors.Is(err, ssrf.ErrProhibitedIP), errors.Is(err, ssrf.ErrProhibitedNetwork), errors.Is(err, ssrf.ErrInvalidHostPort):
-		return fault.New(fault.Permanent, fault.Source, op, errors.New("its address is not public; TWINREEL_SOURCE_ALLOWED_CIDRS allows private ranges"))
-	}
-	return fault.New(fault.Unavailable, fault.Source, op, err)
-}
-
-// changed is the fault of media that became others while they were read.
-func changed() error {
-	return fault.New(fault.Transient, fault.Source, "read media", errors.New("it changed while it was read; start again"))
-}
-
-// retryAfter reads a Retry-After header, 0 if there is none or it is unusable.
-func retryAfter(s string) time.Duration {
-	if n, err := strconv.Atoi(s); err == nil && n > 0 {
-		return time.Duration(min(n, 86400)) * time.Second
-	}
-	if at, err := http.ParseTime(s); err == nil {
-		return max(0, time.Until(at))
-	}
-	return 0
-}
-
-var _ io.ReadCloser = (*response)(nil)

@@ -2,45 +2,46 @@ package mediasource
 
 import (
 	"bytes"
-	"net/http"
-	"strings"
+	"errors"
+	"slices"
 )
 
-// sniffLen is how many first bytes are looked at: what http.DetectContentType uses at most.
-const sniffLen = 512
+// headBytes is how many first bytes decide what a file is.
+const headBytes = 12
 
-// boxes are the types of box that an ISO base media file (mp4, m4a) may begin with.
-var boxes = [...]string{"ftyp", "styp", "moov", "mdat", "free", "skip", "wide"}
-
-// checkMagic holds the first bytes of media against what the format begins with.
+// checkMagic holds the first bytes of media against what files of the format begin with. An error page saved as a
+// recording is the case to catch; whether the rest can be played is not asked.
 func checkMagic(format string, head []byte) error {
-	if begins(format, head) {
-		return nil
-	}
-	kind, _, _ := strings.Cut(http.DetectContentType(head), ";")
-	return corrupt("it does not begin like %s; it looks like %s", format, kind)
-}
-
-func begins(format string, b []byte) bool {
-	has := func(prefix string) bool { return bytes.HasPrefix(b, []byte(prefix)) }
+	is := false
 	switch format {
 	case "mp4", "m4a":
-		for _, box := range boxes {
-			if len(b) >= 8 && string(b[4:8]) == box {
-				return true
-			}
-		}
-		return false
+		is = len(head) >= 8 && slices.Contains([]string{"ftyp", "styp", "moov", "mdat", "free", "skip", "wide"}, string(head[4:8])) // ISO/IEC 14496-12
 	case "mp3":
-		return has("ID3") || (len(b) >= 2 && b[0] == 0xff && b[1]&0xe0 == 0xe0)
+		is = bytes.HasPrefix(head, []byte("ID3")) || mpegFrame(head)
 	case "wav":
-		return len(b) >= 12 && (has("RIFF") || has("RF64") || has("BW64")) && string(b[8:12]) == "WAVE"
+		riff := len(head) >= 12 && slices.Contains([]string{"RIFF", "RF64", "BW64"}, string(head[:4]))
+		is = riff && string(head[8:12]) == "WAVE"
 	case "ogg", "opus":
-		return has("OggS")
+		is = bytes.HasPrefix(head, []byte("OggS"))
 	case "webm", "mkv":
-		return has("\x1a\x45\xdf\xa3") // EBML
+		is = bytes.HasPrefix(head, []byte{0x1a, 0x45, 0xdf, 0xa3}) // EBML
 	case "flac":
-		return has("fLaC") || has("ID3")
+		is = bytes.HasPrefix(head, []byte("fLaC")) || bytes.HasPrefix(head, []byte("ID3"))
 	}
-	return false
+	if !is {
+		return errors.New("its first bytes are not those of a " + format + " file")
+	}
+	return nil
+}
+
+// mpegFrame reports whether head begins with the header of an MPEG audio frame of layer II or III. Layer I is left out:
+// its header is also the byte order mark of a UTF-16 text.
+func mpegFrame(head []byte) bool {
+	const reserved, layerI = 0, 3
+	if len(head) < 4 || head[0] != 0xff || head[1]&0xe0 != 0xe0 {
+		return false
+	}
+	version, layer := head[1]>>3&3, head[1]>>1&3
+	bitrate, sampling := head[2]>>4, head[2]>>2&3
+	return version != 1 && layer != reserved && layer != layerI && bitrate != 15 && sampling != 3
 }

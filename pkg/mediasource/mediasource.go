@@ -1,8 +1,14 @@
-// Package mediasource reads recordings from the platform's media hosts.
+// Package mediasource reads recordings from the platform's media host, and lets through only what can be one: the right
+// length, the right kind of file, one version of it from the first byte to the last, from an address that may be asked.
 //
-// What it hands on has been checked as far as one pass allows: the length is known or need not be, the bytes begin like
-// the format that the event names, and they end where they should. An error page saved as audio, a truncated body, two
-// versions spliced together never get past it. Errors are faults of part Source; none of them shows a URL.
+// Errors are faults of part Source. Their text names the host, never the link. By class:
+//
+//	SourceGone   401, 403, 404, 410: the link is expired or the media missing (Status is set)
+//	Throttled    429
+//	Unavailable  5xx, refused, reset, cut off, timed out, stalled, no such host, an untrusted certificate
+//	Corrupt      the length is unknown, wrong or over the bound; empty; compressed; not the format that was promised
+//	Transient    the media changed while it was read, or an answer that has no place in any of these: start again
+//	Permanent    a link, redirect or address that must not be asked; the text names the setting that would allow it
 package mediasource
 
 import (
@@ -10,92 +16,41 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
-	"strings"
-	"time"
-
-	"github.com/twinreel/twinreel/pkg/fault"
-	"github.com/twinreel/twinreel/pkg/settings"
 )
 
-// Config bounds what is read, and from where.
-type Config struct {
-	RangeThreshold settings.Bytes `env:"TWINREEL_RANGE_THRESHOLD" envDefault:"64MiB" meaning:"from this size on a source is read by ranges"`
-	MaxBytes       settings.Bytes `env:"TWINREEL_MAX_RECORDING_BYTES" envDefault:"20GiB" meaning:"largest recording that is taken"`
-	AllowedCIDRs   []string       `env:"TWINREEL_SOURCE_ALLOWED_CIDRS" meaning:"private address ranges that a source may resolve to, comma-separated; anything else that is not public is refused"`
-	AllowHTTP      bool           `env:"TWINREEL_SOURCE_ALLOW_HTTP" envDefault:"false" meaning:"take plain http media links"`
-	StallTimeout   time.Duration  `env:"TWINREEL_SOURCE_STALL_TIMEOUT" envDefault:"30s" meaning:"give up a source that sends no byte for so long"`
-}
-
-// Check implements settings.Checker.
-func (c *Config) Check() []settings.Problem {
-	var out []settings.Problem
-	add := func(name, text string) { out = append(out, settings.Problem{Variable: name, Text: text}) }
-	if c.RangeThreshold < 1 {
-		add("TWINREEL_RANGE_THRESHOLD", "want at least 1 byte")
-	}
-	if c.MaxBytes < 1 {
-		add("TWINREEL_MAX_RECORDING_BYTES", "want at least 1 byte")
-	}
-	if _, err := c.prefixes(); err != nil {
-		add("TWINREEL_SOURCE_ALLOWED_CIDRS", err.Error())
-	}
-	if c.StallTimeout <= 0 {
-		add("TWINREEL_SOURCE_STALL_TIMEOUT", "want more than 0")
-	}
-	return out
-}
-
-// prefixes parses AllowedCIDRs.
-func (c *Config) prefixes() ([]netip.Prefix, error) {
-	var out []netip.Prefix
-	for _, s := range c.AllowedCIDRs {
-		if s = strings.TrimSpace(s); s == "" {
-			continue
-		}
-		p, err := netip.ParsePrefix(s)
-		if err != nil {
-			return nil, errors.New("want address ranges such as 10.0.0.0/8,fd00::/8")
-		}
-		out = append(out, p.Masked())
-	}
-	return out, nil
-}
-
-// Request names the media to be read.
+// Request says what to read, and what is known of it.
 type Request struct {
-	URL          string
-	Format       string // the media must begin like it
-	Size         int64  // what the event promised; -1 if nothing
-	SizeOptional bool   // an unknown length is tolerable: the event names a sha256
+	URL    string // the media link; a secret
+	Format string // one of event.Formats
+	Size   int64  // the promised length in bytes, -1 if unknown
+	// SizeOptional says that the bytes will be held against a known sha256, so that a length that nobody names is no danger.
+	SizeOptional bool
 }
 
 // Source opens media.
 type Source interface {
-	// Open returns the media once its first bytes have been checked.
+	// Open returns the media once its first bytes are there and are what the format begins with. The context covers the
+	// reading as well.
 	Open(ctx context.Context, r Request) (*Media, error)
 }
 
-// stream is media on its way, in one response or in many.
-type stream interface {
-	io.ReadCloser
-}
-
-// Media is a recording being read. Read fails with a fault where the bytes do not end as they should, so io.EOF means
-// that all of them were there.
+// Media is one recording's bytes, in order. Read returns io.EOF only at the true end, after the length was checked; any
+// other error is a fault. It is not for concurrent use. Close is prompt, and right at any time.
 type Media struct {
-	Size int64 // bytes in all; -1 if unknown
+	Size int64  // in bytes, -1 if unknown
+	Host string // the host of the link, with its port if it has one; "" if they come from elsewhere
 
-	head  []byte // read ahead to check the format
-	from  stream
-	seen  int64
+	body  io.ReadCloser
 	limit int64
+	seen  int64  // bytes that body has given
+	head  []byte // of these, what was looked at and is yet to be given out
+	err   error  // how it ended
 }
 
-// NewMedia returns media of size bytes (-1: unknown) read from r, with the checks of length that every Media has. It
-// serves other sources than HTTP, and tests.
-func NewMedia(r io.ReadCloser, size, limit int64) *Media {
-	return &Media{Size: size, from: r, limit: limit}
+// NewMedia makes Media of a body that promises size bytes (-1: unknown) and may have limit at the most. Errors of body's
+// are handed on as they are.
+func NewMedia(body io.ReadCloser, size, limit int64) *Media {
+	return &Media{Size: size, body: body, limit: limit}
 }
 
 // Read implements io.Reader.
@@ -105,40 +60,78 @@ func (m *Media) Read(p []byte) (int, error) {
 		m.head = m.head[n:]
 		return n, nil
 	}
-	n, err := m.from.Read(p)
+	if m.err != nil || len(p) == 0 {
+		return 0, m.err
+	}
+	n, err := m.body.Read(p)
 	m.seen += int64(n)
+	if over := m.over(); over != nil {
+		m.err = over
+		return 0, over
+	}
+	if errors.Is(err, io.EOF) {
+		err = m.ended()
+	}
+	if m.err = err; n > 0 {
+		return n, nil // how it ended is told by the next call
+	}
+	return 0, err
+}
+
+// Close ends the reading.
+func (m *Media) Close() error {
+	if m.err == nil {
+		m.err = errClosed
+	}
+	m.head = nil
+	return m.body.Close()
+}
+
+// errClosed is what reading on after Close ends with.
+var errClosed = errors.New("the media are closed")
+
+// over is the fault of more bytes than may come.
+func (m *Media) over() error {
 	switch {
 	case m.Size >= 0 && m.seen > m.Size:
-		return 0, corrupt("it is longer than the %d bytes promised", m.Size)
+		return corrupt(m.op(), fmt.Sprintf("more than the promised %d bytes came", m.Size))
 	case m.seen > m.limit:
-		return 0, corrupt("it is longer than TWINREEL_MAX_RECORDING_BYTES, %d bytes", m.limit)
-	case errors.Is(err, io.EOF) && m.Size >= 0 && m.seen < m.Size:
-		return n, corrupt("it ended after %d of %d bytes", m.seen, m.Size)
-	case errors.Is(err, io.EOF) && m.seen == 0:
-		return n, corrupt("it is empty")
+		return corrupt(m.op(), tooLong)
 	}
-	return n, err
+	return nil
 }
 
-// Close ends the reading, at whatever point.
-func (m *Media) Close() error { return m.from.Close() }
-
-// peek reads the first bytes and holds them against the format.
-func (m *Media) peek(format string) error {
-	buf := make([]byte, sniffLen)
-	n, err := io.ReadFull(m, buf)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return err
+// ended says whether a body that ended by itself ended where it should: io.EOF if so.
+func (m *Media) ended() error {
+	switch {
+	case m.seen == 0:
+		return corrupt(m.op(), empty)
+	case m.Size >= 0 && m.seen < m.Size:
+		return corrupt(m.op(), fmt.Sprintf("only %d of %d bytes came", m.seen, m.Size))
 	}
-	var f *fault.Error
-	if errors.As(err, &f) {
-		return err
-	}
-	m.head = buf[:n]
-	return checkMagic(format, m.head)
+	return io.EOF
 }
 
-// corrupt is the fault of media that are not what they should be.
-func corrupt(format string, args ...any) error {
-	return fault.New(fault.Corrupt, fault.Source, "read media", fmt.Errorf(format, args...))
+// look holds the first bytes against the format; they are given out by Read all the same.
+func (m *Media) look(format string) error {
+	head := make([]byte, headBytes)
+	n, err := io.ReadFull(m, head)
+	switch {
+	case n < headBytes && m.err != nil && !errors.Is(m.err, io.EOF):
+		return m.err
+	case n < headBytes && !errors.Is(err, io.ErrUnexpectedEOF):
+		return err
+	}
+	m.head = head[:n]
+	if err := checkMagic(format, m.head); err != nil {
+		return corrupt(m.op(), err.Error())
+	}
+	return nil
+}
+
+func (m *Media) op() string {
+	if m.Host == "" {
+		return "read media"
+	}
+	return "read media from " + m.Host
 }

@@ -1,6 +1,7 @@
 package redisledger_test
 
 import (
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -41,7 +42,8 @@ func load(t *testing.T, set map[string]string) (redisledger.Config, []string) {
 	var c redisledger.Config
 	err := settings.Load(&c, func(name string) (string, bool) { v, ok := set[name]; return v, ok })
 	var names []string
-	if problems, ok := err.(settings.Problems); ok {
+	var problems settings.Problems
+	if errors.As(err, &problems) {
 		for _, p := range problems {
 			names = append(names, p.Variable)
 			if strings.Contains(p.Text, "s3cret") {

@@ -1,0 +1,114 @@
+package mediasource
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"code.dny.dev/ssrf"
+
+	"github.com/twinreel/twinreel/pkg/fault"
+)
+
+// Bounds of connecting.
+const (
+	dialTimeout  = 10 * time.Second
+	idleTimeout  = 30 * time.Second
+	idlePerHost  = 32
+	maxHeader    = 64 << 10
+	maxRedirects = 3
+)
+
+// transport returns one that dials only addresses that are public or allowed. The check is made on the very address that
+// is dialled, after the name was resolved, so no name and no way of writing an address gets around it.
+func transport(c Config) *http.Transport {
+	v4, v6 := c.allowed()
+	guard := ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...))
+	dialer := &net.Dialer{Timeout: dialTimeout, Control: guard.Safe}
+	return &http.Transport{
+		DialContext: dialer.DialContext, ForceAttemptHTTP2: true, DisableCompression: true, TLSHandshakeTimeout: dialTimeout,
+		MaxIdleConnsPerHost: idlePerHost, IdleConnTimeout: idleTimeout, MaxResponseHeaderBytes: maxHeader,
+	}
+}
+
+// checkURL says whether a link, or a redirect, may be asked at all. The dialled address is checked later.
+func (h *HTTP) checkURL(u *url.URL) error {
+	const op = "ask for media"
+	refuse := func(text string) error { return fault.New(fault.Permanent, fault.Source, op, errors.New(text)) }
+	switch {
+	case u.Scheme == "http" && !h.config.AllowHTTP:
+		return refuse("the link is plain http, or a redirect to it; TWINREEL_SOURCE_ALLOW_HTTP=true would take it")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return refuse("the link, or a redirect, is neither https nor http")
+	case u.Hostname() == "":
+		return refuse("the link, or a redirect, names no host")
+	case oddAddress(u.Hostname()):
+		return refuse("the link, or a redirect, names an address in an unusual form")
+	}
+	return nil
+}
+
+// oddAddress reports whether host is an IPv4 address in a form that some resolvers take and others do not, such as
+// 2130706433, 0x7f.1 or 127.1: what ends in a number is no name (URL standard, "ends in a number").
+func oddAddress(host string) bool {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return false
+	}
+	host = strings.TrimSuffix(host, ".")
+	last := strings.ToLower(host[strings.LastIndexByte(host, '.')+1:])
+	if hex, ok := strings.CutPrefix(last, "0x"); ok {
+		return strings.Trim(hex, "0123456789abcdef") == ""
+	}
+	return strings.Trim(last, "0123456789") == ""
+}
+
+// redirect returns where an answer sends us on to, nil if it does not.
+func redirect(resp *http.Response) (*url.URL, error) {
+	switch resp.StatusCode {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+	default:
+		return nil, nil
+	}
+	u, err := resp.Location()
+	if err != nil {
+		return nil, errors.New("it answered with a redirect that cannot be read") // err would show where to
+	}
+	return u, nil
+}
+
+// refused turns a refusal by the guard into words; nil if err is none.
+func refused(err error) error {
+	if !errors.Is(err, ssrf.ErrProhibitedIP) && !errors.Is(err, ssrf.ErrProhibitedNetwork) && !errors.Is(err, ssrf.ErrInvalidHostPort) {
+		return nil
+	}
+	var op *net.OpError
+	if errors.As(err, &op) && op.Addr != nil {
+		if host, _, err := net.SplitHostPort(op.Addr.String()); err == nil {
+			return fmt.Errorf("its address %s is not public; a range in TWINREEL_SOURCE_ALLOWED_CIDRS would allow it", host)
+		}
+	}
+	return errors.New("its address is not public; a range in TWINREEL_SOURCE_ALLOWED_CIDRS would allow it")
+}
+
+// errStalled is why a request was given up that brought no byte for too long.
+var errStalled = errors.New("stalled: no byte came within TWINREEL_SOURCE_STALL_TIMEOUT")
+
+// failed classifies what went wrong while talking to host, under a context of which parent is the caller's.
+func failed(ctx, parent context.Context, op string, err error) error {
+	switch {
+	case parent.Err() != nil:
+		return fault.New(fault.ClassOf(parent.Err()), fault.Source, op, parent.Err())
+	case errors.Is(context.Cause(ctx), errStalled):
+		return fault.New(fault.Unavailable, fault.Source, op, errStalled)
+	}
+	if no := refused(err); no != nil {
+		return fault.New(fault.Permanent, fault.Source, op, no)
+	}
+	return fault.New(fault.Unavailable, fault.Source, op, plain(err))
+}
