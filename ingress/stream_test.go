@@ -279,6 +279,8 @@ func TestNATSAwayAtStartIsWaitedFor(t *testing.T) {
 		}
 	}
 	refused("NATS away", "not connected")
+	waiting := regexp.MustCompile(`"waiting_for":\[.*"nats: not connected`)
+	until(t, "the log says what is waited for", func() bool { return waiting.MatchString(p.log()) })
 	newLink(t, addr)
 	refused("not provisioned", "reconciler provision")
 	provision(t, js, 1<<20)
@@ -286,9 +288,7 @@ func TestNATSAwayAtStartIsWaitedFor(t *testing.T) {
 	if a := p.webhook(body("rec-1", "")); a.Code != "accepted" {
 		t.Errorf("got %d %s", a.status, a.Code)
 	}
-	until(t, "the log says what was waited for", func() bool {
-		return regexp.MustCompile(`"waiting_for":\[.*"nats: not connected`).MatchString(p.log()) && strings.Contains(p.log(), `"msg":"ready"`)
-	})
+	until(t, "the log says that the wait is over", func() bool { return strings.Contains(p.log(), `"msg":"ready"`) })
 }
 
 func TestAStreamWithFewerReplicasThanAskedForIsNotReady(t *testing.T) {
