@@ -30,7 +30,7 @@ type hold struct {
 	ended  chan struct{}
 }
 
-// claim takes the claim, aborts the upload that an earlier holder left, and keeps the lease alive. ErrHeld.
+// claim takes the claim, keeps the lease alive, and aborts the upload that an earlier holder left. ErrHeld.
 func (c *Copier) claim(ctx context.Context, job Job) (*hold, error) {
 	id := job.Event.Data.IdempotencyKey
 	h := &hold{copier: c, job: job, closed: true, ended: make(chan struct{})}
@@ -47,18 +47,28 @@ func (c *Copier) claim(ctx context.Context, job Job) (*hold, error) {
 	}
 	h.ctx, h.lose = context.WithCancelCause(ctx)
 	go h.keep(h.lease)
-	if got.Orphan != "" {
-		c.abandon(h.ctx, job.Event.Data.ObjectKey, got.Orphan)
+	if err := c.abandon(h.ctx, job.Event.Data.ObjectKey, got.Orphan); err != nil {
+		h.closed = false
+		h.end()
+		return nil, err
 	}
 	return h, nil
 }
 
-// abandon aborts another's upload. A failure costs storage for a while (the bucket's lifecycle gets it), not safety.
-func (c *Copier) abandon(ctx context.Context, key, uploadID string) {
-	if err := c.Store.Abandon(ctx, key, uploadID); err != nil {
+// abandon aborts the upload that an earlier holder left, if there is one. While the store is away that waits, since it
+// would be forgotten with the next upload. A refusal costs storage for a while (the bucket's lifecycle gets it), not safety.
+func (c *Copier) abandon(ctx context.Context, key, orphan string) error {
+	if orphan == "" {
+		return nil
+	}
+	err := c.Store.Abandon(ctx, key, orphan)
+	switch fault.ClassOf(err) {
+	case fault.Denied, fault.Permanent:
 		c.Log.Warn("an orphaned upload could not be aborted; the bucket's lifecycle rule will get it", zap.String("tier", c.Tier.String()),
 			zap.String("object_key", key), zap.String("error", fault.Text(err)))
+		return nil
 	}
+	return err
 }
 
 // keep renews the lease until the hold ends, and ends the work once the lease is lost.

@@ -155,6 +155,37 @@ func TestTheNextHolderAbortsTheOrphanedUpload(t *testing.T) {
 	w.holds(tier.Primary, job, media(3*part))
 }
 
+func TestAnOrphanThatCannotBeAbortedWhileTheStoreIsAwayIsAbortedLater(t *testing.T) {
+	w := newWorld(t)
+	store := w.stores[tier.Primary]
+	job := w.job("rec-1", media(3*part))
+	away := memstore.Always(fault.New(fault.Unavailable, fault.Store, "any", errBroken))
+	for _, op := range []memstore.Op{memstore.Commit, memstore.Abort, memstore.Abandon, memstore.Stat} {
+		store.Before(op, away)
+	}
+	for range 3 {
+		w.refused(tier.Primary, job, fault.Unavailable)
+	}
+	if n := store.OpenUploads(); n != 1 {
+		t.Fatalf("%d uploads are open while the store is away", n)
+	}
+	store.Heal()
+	w.must(tier.Primary, again(job), transfer.Stored)
+	w.holds(tier.Primary, job, media(3*part))
+}
+
+func TestAnOrphanThatMayNotBeAbortedIsNoHindrance(t *testing.T) {
+	w := newWorld(t)
+	store := w.stores[tier.Primary]
+	job := w.job("rec-1", media(3*part))
+	store.Before(memstore.Commit, memstore.Nth(1, fault.New(fault.Unavailable, fault.Store, "commit", errBroken)))
+	denied := memstore.Always(fault.New(fault.Denied, fault.Store, "abort", errBroken))
+	store.Before(memstore.Abort, denied)
+	store.Before(memstore.Abandon, denied)
+	w.refused(tier.Primary, job, fault.Unavailable)
+	w.must(tier.Primary, again(job), transfer.Stored)
+}
+
 func TestWithoutTheLedgerRecordingsAreStoredAllTheSame(t *testing.T) {
 	w := newWorld(t)
 	w.ledger.SetAway(true)
