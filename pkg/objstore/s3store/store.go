@@ -19,6 +19,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/twinreel/twinreel/pkg/fault"
 	"github.com/twinreel/twinreel/pkg/objstore"
@@ -118,7 +119,7 @@ func (c Config) client(o *s3.Options) {
 	// Each part and each whole comes with our own CRC-64/NVME; the SDK would read the bytes again for another.
 	o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 	o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
-	o.DisableLogOutputChecksumValidationSkipped = true
+	o.Logger = logging.Nop{} // what matters comes back as an error; the SDK would write to stderr in its own way
 }
 
 // unsigned leaves the body out of the signature, which would cost a SHA-256 of it. The signed CRC-64/NVME guards it.
