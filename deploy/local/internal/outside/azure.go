@@ -45,7 +45,7 @@ func (a *Azure) List(ctx context.Context) ([]Entry, error) {
 				e.Version = *b.VersionID
 			}
 			if b.Snapshot != nil && *b.Snapshot != "" {
-				e.Version, e.What = *b.Snapshot, "snapshot"
+				e.Version, e.What = *b.Snapshot, Snapshot
 			}
 			all = append(all, e)
 		}

@@ -64,7 +64,12 @@ func (c *comparison) find(store, key, kind, format string, args ...any) {
 func (c *comparison) index(s Store, entries []Entry) map[string]Entry {
 	byKey := make(map[string]Entry)
 	for _, e := range entries {
-		if e.What != "" {
+		switch e.What {
+		case "":
+		case Upload:
+			c.find(s.Name(), e.Key, OpenUpload, "upload %.12s…", e.Version)
+			continue
+		default:
 			c.find(s.Name(), e.Key, Unwanted, "%s", e.What)
 			continue
 		}

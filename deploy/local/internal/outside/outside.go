@@ -28,7 +28,7 @@ type Store interface {
 type Entry struct {
 	Key, Version string
 	Size         int64
-	// What is out of the ordinary about it: "" for an object's version, or "delete marker", "unfinished upload", "snapshot".
+	// What is out of the ordinary about it: "" for an object's version, or what is in its place.
 	What string
 }
 
@@ -40,6 +40,13 @@ type Object struct {
 	// CRC64 is the whole object's CRC-64/NVME, base64, as the store keeps it; empty where it keeps none.
 	CRC64 string
 }
+
+// What may be in a listing besides versions of objects.
+const (
+	DeleteMarker = "delete marker"
+	Snapshot     = "snapshot"
+	Upload       = "unfinished upload"
+)
 
 // Finding is one thing that is not as it should be.
 type Finding struct {
@@ -66,6 +73,9 @@ const (
 	Metadata  = "metadata"  // a sidecar does not say what is true
 	Tags      = "tags"      // object tags are not those of the contract
 	Unequal   = "unequal"   // the two stores do not hold the same
+	// OpenUpload is a multipart upload that nobody finished or aborted: it costs storage until the bucket's lifecycle
+	// rule gets it, and is visible to nobody.
+	OpenUpload = "open_upload"
 )
 
 // Copies sums up one store's sound copies.

@@ -65,11 +65,11 @@ func TestWhatIsWrongIsFound(t *testing.T) {
 			w.primary.extra = []outside.Entry{{Key: mediaKey, Version: "v0"}}
 		}, "versions primary " + mediaKey},
 		{"a delete marker", func(_ *testing.T, w *world) {
-			w.primary.extra = []outside.Entry{{Key: mediaKey, Version: "v2", What: "delete marker"}}
+			w.primary.extra = []outside.Entry{{Key: mediaKey, Version: "v2", What: outside.DeleteMarker}}
 		}, "unwanted primary " + mediaKey + ": delete marker"},
 		{"an upload left open", func(_ *testing.T, w *world) {
-			w.primary.extra = []outside.Entry{{Key: mediaKey, What: "unfinished upload"}}
-		}, "unwanted primary " + mediaKey + ": unfinished upload"},
+			w.primary.extra = []outside.Entry{{Key: mediaKey, Version: "upload-id-0", What: outside.Upload}}
+		}, "open_upload primary " + mediaKey},
 		{"two keys", func(_ *testing.T, w *world) {
 			mp3 := w.truth.Said[0]
 			mp3.MediaFormat = "mp3"

@@ -43,7 +43,7 @@ func (s *S3) List(ctx context.Context) ([]Entry, error) {
 			all = append(all, Entry{Key: *v.Key, Version: aws.ToString(v.VersionId), Size: aws.ToInt64(v.Size)})
 		}
 		for _, m := range page.DeleteMarkers {
-			all = append(all, Entry{Key: *m.Key, Version: aws.ToString(m.VersionId), What: "delete marker"})
+			all = append(all, Entry{Key: *m.Key, Version: aws.ToString(m.VersionId), What: DeleteMarker})
 		}
 	}
 	uploads := s3.NewListMultipartUploadsPaginator(s.client, &s3.ListMultipartUploadsInput{Bucket: &s.bucket})
@@ -53,7 +53,7 @@ func (s *S3) List(ctx context.Context) ([]Entry, error) {
 			return nil, fmt.Errorf("list the uploads in bucket %s: %w", s.bucket, err)
 		}
 		for _, u := range page.Uploads {
-			all = append(all, Entry{Key: *u.Key, Version: aws.ToString(u.UploadId), What: "unfinished upload"})
+			all = append(all, Entry{Key: *u.Key, Version: aws.ToString(u.UploadId), What: Upload})
 		}
 	}
 	return all, nil
