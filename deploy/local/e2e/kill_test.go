@@ -1,0 +1,113 @@
+package e2e
+
+import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twinreel/twinreel/deploy/local/internal/fleet"
+	"github.com/twinreel/twinreel/deploy/local/internal/platform"
+	"github.com/twinreel/twinreel/pkg/testenv"
+)
+
+// given the same kind of load, when every program is killed (-9) ten times at random and started again, then the result
+// is the same: each recording in both stores, once, as it was, and no upload left open.
+func TestKillEachProgramTenTimes(t *testing.T) {
+	const recordings, rounds = 150, 10
+	t.Parallel()
+	b := newBed(t, setup{platform: platform.Config{Seed: 32, RetryDelay: 500 * time.Millisecond, Retries: 100}})
+	all, total := b.mixture(recordings, 48*mib, 1.9, 32)
+	start := time.Now()
+
+	var burst sync.WaitGroup
+	for round := range rounds {
+		burst.Go(func() { b.burst(all[round*recordings/rounds : (round+1)*recordings/rounds]) })
+		b.killAll(uint64(round))
+	}
+	burst.Wait()
+	killed := time.Since(start)
+	b.settle()
+
+	b.sound(recordings)
+	b.noLetters()
+	b.completed(all, 10)
+	t.Logf("%d recordings, %d MiB: %.1f s of killing %d times each, at rest %.1f s after the first webhook",
+		recordings, total/mib, killed.Seconds(), rounds, time.Since(start).Seconds())
+}
+
+// burst sends webhooks, a fifth twice, until each is taken.
+func (b *bed) burst(recordings []*platform.Recording) {
+	report, err := b.platform.Burst(b.t.Context(), recordings, platform.BurstOptions{InFlight: 16, DuplicateShare: 0.2})
+	b.should(err)
+	if report.Failed+report.Refused > 0 {
+		b.t.Errorf("webhooks: %+v, want none refused or failed", report)
+	}
+}
+
+// killAll kills each program once, each at a moment of its own within the next two seconds, and starts it again.
+func (b *bed) killAll(seed uint64) {
+	b.t.Helper()
+	r := rand.New(rand.NewPCG(seed, 9))
+	var all sync.WaitGroup
+	for _, p := range []*fleet.Program{b.ingress, b.primary, b.backup} {
+		after := time.Duration(r.Int64N(int64(2 * time.Second)))
+		all.Go(func() { b.killAfter(p, after) })
+	}
+	after := time.Duration(r.Int64N(int64(50 * time.Millisecond))) // a command lives no longer
+	all.Go(func() { b.killCommand(after) })
+	all.Wait()
+}
+
+func (b *bed) killAfter(p *fleet.Program, after time.Duration) {
+	b.pause(after)
+	if !p.Running() {
+		b.t.Errorf("%s had ended by itself:\n%s", p.Name, p.Tail())
+	}
+	b.should(p.Kill())
+	<-p.Done()
+	b.should(p.Start())
+}
+
+// killCommand kills `reconciler tiers` in the middle of its work.
+func (b *bed) killCommand(after time.Duration) {
+	cmd := exec.Command(filepath.Join(os.Getenv(testenv.Bin), fleet.Reconciler), "tiers")
+	cmd.Env, cmd.Dir = b.fleet.Environ(), b.stack.Dir
+	if err := cmd.Start(); err != nil {
+		b.t.Error(err)
+		return
+	}
+	b.pause(after)
+	b.should(cmd.Process.Kill())
+	_ = cmd.Wait() // says that it was killed
+}
+
+// given a recording whose upload is half-way, when the worker is killed, then another instance finishes it: one version,
+// and nothing left of the first attempt.
+func TestWorkerKilledMidUpload(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, setup{platform: platform.Config{Seed: 36}})
+	slow := b.add(platform.Spec{Size: 40 * mib, SendSize: true, Faults: platform.Faults{BytesPerSecond: 6 * mib}})
+	b.send(slow)
+	b.eventually(time.Minute, "two parts of the recording are up", func(ctx context.Context) error { return b.partsUp(ctx, slow.ObjectKey(), 2) })
+	b.should(b.primary.Kill())
+	slow.SetFaults(platform.Faults{})
+
+	second, err := b.fleet.Start(fleet.WorkerPrimary, nil)
+	b.must(err)
+	b.must(second.Ready(t.Context()))
+	b.settle()
+	b.sound(1)
+	b.noLetters()
+	b.completed([]*platform.Recording{slow}, 1)
+	m, err := second.Metrics(t.Context())
+	b.must(err)
+	if n := m.Sum("twinreel_deliveries_total", `outcome="stored"`); n != 1 {
+		t.Errorf("the second instance stored %v recordings, want 1", n)
+	}
+	b.must(b.primary.Start()) // so that it can end well
+}
