@@ -147,8 +147,8 @@ func (b *bed) settle() {
 	b.must((&story.Stage{Fleet: b.fleet}).Settle(ctx))
 }
 
-// sound reads all of both stores and holds them against what the platform knows; each must have copies recordings.
-func (b *bed) sound(copies int) {
+// compare reads all of both stores and holds them against what the platform knows.
+func (b *bed) compare() outside.Report {
 	b.t.Helper()
 	azure, err := outside.NewAzure(b.stack.AzureAccess.ContainerURL(), b.stack.AzureAccess.ReaderSAS)
 	b.must(err)
@@ -156,6 +156,13 @@ func (b *bed) sound(copies int) {
 	s3 := outside.NewS3(a.Endpoint, a.Region, a.Bucket, a.Root.Access, a.Root.Secret)
 	report, err := outside.Reader{Stores: []outside.Store{s3, azure}, Parallel: 4}.Compare(b.t.Context(), outside.FromPlatform(b.platform))
 	b.must(err)
+	return report
+}
+
+// sound says that nothing in the stores may be wrong, and that each must have so many copies.
+func (b *bed) sound(copies int) {
+	b.t.Helper()
+	report := b.compare()
 	if !report.Sound() {
 		b.t.Errorf("the stores are not sound:\n%s", report)
 	}

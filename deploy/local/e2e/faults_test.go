@@ -22,7 +22,7 @@ type misbehaviour struct {
 }
 
 // tooLarge is one byte more than the programs of this test take.
-const tooLarge = 4*mib + 1
+const tooLarge = 24*mib + 1
 
 // misbehaviours are all that the platform can do wrong.
 func misbehaviours() []misbehaviour {
@@ -62,6 +62,9 @@ func misbehaviours() []misbehaviour {
 		{name: "redirected", spec: sized(mib, platform.Faults{Redirects: 3})},
 		{name: "no-length-but-sha256", spec: platform.Spec{Size: mib, SendSHA256: true, Faults: platform.Faults{Chunked: true}}},
 		{name: "no-length-but-size", spec: sized(mib, platform.Faults{Chunked: true})},
+		{name: "changed-once", spec: platform.Spec{
+			Size: 20 * mib, SendSize: true, Expect: platform.ExpectStored, Faults: platform.Faults{Reencoded: true, After: 1, Times: 1},
+		}},
 		{name: "no-ranges", spec: sized(3*mib, platform.Faults{NoRanges: true})},
 	}
 }
@@ -75,7 +78,7 @@ func TestFaultySources(t *testing.T) {
 	t.Parallel()
 	b := newBed(t, setup{platform: platform.Config{Seed: 33}, env: map[string]string{
 		"TWINREEL_RETRY_BASE": "50ms", "TWINREEL_RETRY_CAP": "1s", "TWINREEL_SOURCE_STALL_TIMEOUT": "2s",
-		"TWINREEL_MAX_RECORDING_BYTES": "4MiB", "TWINREEL_RANGE_THRESHOLD": "2MiB", "TWINREEL_MAX_ATTEMPTS": "5",
+		"TWINREEL_MAX_RECORDING_BYTES": "24MiB", "TWINREEL_RANGE_THRESHOLD": "2MiB", "TWINREEL_PART_BYTES": "5MiB", "TWINREEL_MAX_ATTEMPTS": "5",
 	}})
 	all := misbehaviours()
 	want, stored := make(map[string]string), 0 // reason by "tier key"
