@@ -34,8 +34,8 @@ func Run(ctx context.Context, s *service.Service, c Config, t tier.Tier, store o
 	}
 	defer flush(nc)
 	ready := queue.Provisioned(js, c.NATS.Replicas, queue.Recordings, queue.DeadLetters, queue.Audit, queue.BucketStream(queue.Digests))
+	s.Check("streams", true, ready) // first: connected is not yet ready
 	s.Check("nats", true, queue.Reachable(nc))
-	s.Check("streams", true, ready)
 
 	redis, err := redisledger.Open(c.Redis)
 	if err != nil {
