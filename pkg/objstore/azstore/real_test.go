@@ -2,14 +2,13 @@ package azstore_test
 
 import (
 	"crypto/rand"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/sas"
-
-	"strings"
-	"time"
 
 	"github.com/twinreel/twinreel/pkg/digest"
 	"github.com/twinreel/twinreel/pkg/fault"

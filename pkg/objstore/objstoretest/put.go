@@ -13,8 +13,7 @@ import (
 	"github.com/twinreel/twinreel/pkg/objstore"
 )
 
-// tags returns tags with every kind of character that both clouds take, and one of another script's that becomes
-// something both take before it comes here.
+// tags returns tags with every kind of character that both clouds take, and one without a value.
 func tags() map[string]string {
 	return map[string]string{"recording-id": "rec-1_a.b", "source": "default", "queue": "billing + a/b:c=d", "empty": ""}
 }

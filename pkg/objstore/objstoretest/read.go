@@ -69,7 +69,8 @@ func listing(t *testing.T, f fixture) {
 	if !slices.Equal(got, want) {
 		t.Errorf("listed\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	for range f.Reader.List(f.ctx, "recordings/"+f.run+"/") {
+	for _, err := range f.Reader.List(f.ctx, "recordings/"+f.run+"/") {
+		must(t, err)
 		break // a reader may stop where it likes
 	}
 	stop(t, f)
