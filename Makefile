@@ -13,6 +13,9 @@ PACKAGES ?= work
 
 export GOFLAGS ?= -buildvcs=false
 
+# The programs say in --version what they were built from, where git can tell.
+STAMP := $(shell git rev-parse -q --verify HEAD >/dev/null 2>&1 && echo true || echo false)
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -41,7 +44,11 @@ lint: $(GOLANGCI) ## golangci-lint and gofumpt over every module
 
 .PHONY: build
 build: ## the programs, into bin/
-	@set -e; mkdir -p bin; for p in $(PROGRAMS); do (cd $$p && go build -trimpath -o ../bin/$$p .); done
+	@set -e; mkdir -p bin; for p in $(PROGRAMS); do (cd $$p && go build -trimpath -buildvcs=$(STAMP) -o ../bin/$$p .); done
+
+.PHONY: settings
+settings: build $(LOCAL) ## write the programs' settings into the READMEs
+	@$(LOCAL) settings
 
 # Go knows best whether anything has changed.
 .PHONY: $(LOCAL)

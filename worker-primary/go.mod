@@ -2,7 +2,10 @@ module github.com/twinreel/twinreel/worker-primary
 
 go 1.26.0
 
-require github.com/twinreel/twinreel/pkg v0.0.0
+require (
+	github.com/twinreel/twinreel/pkg v0.0.0
+	go.uber.org/zap v1.28.0
+)
 
 require (
 	code.dny.dev/ssrf v0.3.0 // indirect
@@ -42,7 +45,6 @@ require (
 	github.com/redis/go-redis/v9 v9.23.0 // indirect
 	go.uber.org/atomic v1.12.0 // indirect
 	go.uber.org/multierr v1.10.0 // indirect
-	go.uber.org/zap v1.28.0 // indirect
 	golang.org/x/crypto v0.57.0 // indirect
 	golang.org/x/sync v0.24.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect

@@ -5,6 +5,8 @@ import (
 	"context"
 	"os"
 
+	"go.uber.org/zap"
+
 	"github.com/twinreel/twinreel/pkg/objstore/s3store"
 	"github.com/twinreel/twinreel/pkg/service"
 	"github.com/twinreel/twinreel/pkg/tier"
@@ -20,7 +22,7 @@ func main() {
 		Settings: &c,
 		Service:  &c.Worker.Service,
 		Run: func(ctx context.Context, s *service.Service) error {
-			store, err := s3store.Open(ctx, c.S3)
+			store, err := s3store.Open(ctx, c.S3, s3store.OnWarning(func(text string) { s.Log.Warn("aws credentials", zap.String("trouble", text)) }))
 			if err != nil {
 				return err
 			}
