@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -29,7 +30,7 @@ func up() *cobra.Command {
 				return err
 			}
 			defer func() { err = errors.Join(err, stage.Close()) }()
-			guide, err := newGuide(stage)
+			guide, err := newGuide(cmd.Context(), stage)
 			if err != nil {
 				return err
 			}
@@ -51,7 +52,8 @@ type guide struct {
 }
 
 // newGuide writes the operator's environment into a file, and offers a recording that nobody has been told of.
-func newGuide(stage *story.Stage) (*guide, error) {
+// It also lets the platform send one that can never be fetched, so that there is a dead letter to look at.
+func newGuide(ctx context.Context, stage *story.Stage) (*guide, error) {
 	g := &guide{stage: stage, envFile: filepath.Join(stage.Stack.Dir, "operator.env")}
 	var env strings.Builder
 	for _, line := range stage.Fleet.Environ() {
@@ -68,7 +70,12 @@ func newGuide(stage *story.Stage) (*guide, error) {
 		return nil, err
 	}
 	g.hook = stage.Platform.Webhook(rec)
-	return g, nil
+	dead, err := story.DeadLink(stage.Platform)
+	if err != nil {
+		return nil, err
+	}
+	_, err = stage.Platform.Send(ctx, dead)
+	return g, err
 }
 
 // write prints it all.

@@ -9,14 +9,12 @@ import (
 	"github.com/twinreel/twinreel/deploy/local/internal/platform"
 )
 
-// Sizes of the recordings, in bytes: many short calls, few long ones.
-const (
-	smallest = 200_000
-	largest  = 300_000_000
-)
+// smallest is the size of the smallest recording, in bytes.
+const smallest = 200_000
 
-// Sizes are n sizes from the smallest to the largest: 60 of them come to 1.3 GB. Equal seeds give equal orders.
-func Sizes(n int, seed uint64) []int64 {
+// Sizes are the sizes of n recordings from 200 KB to the largest, many short calls and few long ones: 60 of them, up to
+// 300 MB, come to 1.4 GB. Equal seeds give equal orders.
+func Sizes(n int, largest int64, seed uint64) []int64 {
 	sizes := make([]int64, n)
 	for i := range sizes {
 		// The power makes short ones frequent; the odd bytes make no size a multiple of anything.
@@ -28,10 +26,10 @@ func Sizes(n int, seed uint64) []int64 {
 	return sizes
 }
 
-// cast adds n sound recordings to the platform. Some of their webhooks name size and hash, as some platforms do.
-func cast(p *platform.Platform, n int, seed uint64) ([]*platform.Recording, error) {
+// cast adds the sound recordings to the platform. Some of their webhooks name size and hash, as some platforms do.
+func cast(p *platform.Platform, cfg Config) ([]*platform.Recording, error) {
 	var all []*platform.Recording
-	for i, size := range Sizes(n, seed) {
+	for i, size := range Sizes(cfg.Recordings, cfg.Largest, cfg.Seed) {
 		rec, err := p.Add(platform.Spec{
 			ID: fmt.Sprintf("call-%03d", i+1), Size: size, SendSize: i%3 != 0, SendSHA256: i%5 == 0 && size < 10_000_000,
 		})
@@ -43,8 +41,8 @@ func cast(p *platform.Platform, n int, seed uint64) ([]*platform.Recording, erro
 	return all, nil
 }
 
-// deadLink adds a recording whose media the platform has withdrawn before anybody read them.
-func deadLink(p *platform.Platform) (*platform.Recording, error) {
+// DeadLink adds a recording whose media the platform has withdrawn before anybody read them.
+func DeadLink(p *platform.Platform) (*platform.Recording, error) {
 	return p.Add(platform.Spec{ID: "call-withdrawn", Size: 1_000_000, Faults: platform.Faults{Status: 410}})
 }
 

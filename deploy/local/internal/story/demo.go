@@ -16,7 +16,9 @@ import (
 // Config says what story to play. Demo is the one that people see; tests play shorter ones.
 type Config struct {
 	Recordings int
-	Seed       uint64
+	// Largest is the size of the largest recording in bytes; the smallest has 200 KB.
+	Largest int64
+	Seed    uint64
 	// Forged is how many webhooks with a wrong signature are sent.
 	Forged int
 	// Outage is how long the S3 server is away.
@@ -29,7 +31,7 @@ type Config struct {
 
 // Demo is the story that `make demo` plays.
 func Demo() Config {
-	return Config{Recordings: 60, Seed: 3, Forged: 4, Outage: 10 * time.Second, InFlight: 8, Patience: 5 * time.Minute}
+	return Config{Recordings: 60, Largest: 300_000_000, Seed: 3, Forged: 4, Outage: 10 * time.Second, InFlight: 8, Patience: 5 * time.Minute}
 }
 
 // Env is what the programs are told beyond where the servers are: to try again sooner than they would in production,
@@ -52,11 +54,9 @@ func Play(ctx context.Context, s *Stage, screen Screen, cfg Config) (*Summary, e
 	if err := p.prepare(); err != nil {
 		return nil, err
 	}
-	stop := p.showProgress()
-	err = p.acts(ctx)
-	stop()
-	screen.Close()
-	if err != nil {
+	defer screen.Close()
+	defer p.showProgress()()
+	if err := p.acts(ctx); err != nil {
 		return nil, fmt.Errorf("%w\n%s", err, p.logs())
 	}
 	p.sum.Moved = time.Since(p.sum.Start)
@@ -74,17 +74,18 @@ type play struct {
 	recordings []*platform.Recording
 	dead       *platform.Recording
 	answered   atomic.Int64
+	read       atomic.Int64
 }
 
 // prepare makes the recordings.
 func (p *play) prepare() (err error) {
-	if p.recordings, err = cast(p.stage.Platform, p.cfg.Recordings, p.cfg.Seed); err != nil {
+	if p.recordings, err = cast(p.stage.Platform, p.cfg); err != nil {
 		return err
 	}
 	for _, r := range p.recordings {
 		p.sum.Bytes += r.Size
 	}
-	p.dead, err = deadLink(p.stage.Platform)
+	p.dead, err = DeadLink(p.stage.Platform)
 	return err
 }
 
@@ -186,7 +187,7 @@ func (p *play) showProgress() (stop func()) {
 func (p *play) state() State {
 	s := State{
 		Answered: p.answered.Load(), Webhooks: int64(len(p.recordings) + 1), Total: p.sum.Bytes, Recordings: len(p.recordings),
-		Bytes: make(map[string]int64), Have: make(map[string]int),
+		Read: p.read.Load(), Bytes: make(map[string]int64), Have: make(map[string]int),
 	}
 	for _, tier := range Tiers() {
 		s.Have[tier], s.Bytes[tier] = p.watch.Count(tier)
@@ -203,7 +204,7 @@ func (p *play) judge(ctx context.Context) (err error) {
 		return err
 	}
 	s3 := outside.NewS3(w.S3.Endpoint, w.S3.Region, w.S3.Bucket, w.S3.Reader.Access, w.S3.Reader.Secret)
-	reader := outside.Reader{Stores: []outside.Store{s3, azure}, Parallel: 4}
+	reader := outside.Reader{Stores: []outside.Store{s3, azure}, Parallel: 4, Read: func(n int64) { p.read.Add(n) }}
 	if p.sum.Stores, err = reader.Compare(ctx, outside.FromPlatform(p.stage.Platform)); err != nil {
 		return err
 	}

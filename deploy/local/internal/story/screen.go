@@ -21,6 +21,8 @@ type State struct {
 	Have       map[string]int
 	Total      int64
 	Recordings int
+	// Read is how much of both stores was read back, once that has begun.
+	Read int64
 }
 
 // Screen shows how the story goes. Its methods may be called from several goroutines.
@@ -73,11 +75,7 @@ func (l *lines) Show(s State) {
 	if l.now().Sub(l.shown) < every {
 		return
 	}
-	parts := []string{fmt.Sprintf("webhooks answered %d/%d", s.Answered, s.Webhooks)}
-	for _, tier := range Tiers() {
-		parts = append(parts, fmt.Sprintf("%s %d/%d (%s)", tier, s.Have[tier], s.Recordings, Size(s.Bytes[tier])))
-	}
-	if line := strings.Join(parts, ", "); line != l.last {
+	if line := s.line(); line != l.last {
 		l.print("  " + line)
 		l.last, l.shown = line, l.now()
 	}
@@ -85,6 +83,18 @@ func (l *lines) Show(s State) {
 
 // Close implements Screen.
 func (l *lines) Close() {}
+
+// line is the state on one line.
+func (s State) line() string {
+	if s.Read > 0 {
+		return fmt.Sprintf("read back %s of %s", Size(s.Read), Size(2*s.Total))
+	}
+	parts := []string{fmt.Sprintf("webhooks answered %d/%d", s.Answered, s.Webhooks)}
+	for _, tier := range Tiers() {
+		parts = append(parts, fmt.Sprintf("%s %d/%d (%s)", tier, s.Have[tier], s.Recordings, Size(s.Bytes[tier])))
+	}
+	return strings.Join(parts, ", ")
+}
 
 // bars is a Screen for a terminal.
 type bars struct {
@@ -121,19 +131,22 @@ func (b *bars) Show(s State) {
 	for _, tier := range Tiers() {
 		b.set(tier, s.Bytes[tier], s.Total, decor.CountersKiloByte("% .1f / % .1f"))
 	}
+	if s.Read > 0 {
+		b.set("read back", s.Read, 2*s.Total, decor.CountersKiloByte("% .1f / % .1f"))
+	}
 }
 
 // set moves a bar, which comes into being when it is first set.
 func (b *bars) set(name string, now, total int64, counters decor.Decorator) {
 	bar := b.bars[name]
 	if bar == nil {
-		bar = b.progress.AddBar(total,
+		// Made without a total, a bar that is full stays until Close.
+		bar = b.progress.AddBar(0,
 			mpb.PrependDecorators(decor.Name(name, decor.WC{W: 10, C: decor.DindentRight})),
 			mpb.AppendDecorators(counters))
 		b.bars[name] = bar
 	}
-	// Completed bars would end the display; the last step is left to Close.
-	bar.SetTotal(max(total, now)+1, false)
+	bar.SetTotal(max(total, now), false)
 	bar.SetCurrent(now)
 }
 

@@ -29,7 +29,7 @@ func (t Tools) redis(ctx context.Context, s *Set) error {
 func findRedis(s *Set) bool {
 	for _, name := range []string{"redis-server", "redis-check-aof"} {
 		if path, err := exec.LookPath(name); err == nil {
-			s.Redis, s.RedisIsReal, s.RedisIs = path, true, "redis-server ("+name+")"
+			s.Redis, s.RedisIsReal, s.RedisIs = path, true, "redis-server (the binary "+path+")"
 			return true
 		}
 	}
