@@ -36,7 +36,7 @@ func (b *bed) mixture(n int, largest, bend float64, seed uint64) (recordings []*
 // each recording is in both stores, once, as it was, and nothing is left to do.
 func TestLoad(t *testing.T) {
 	b := newBed(t, setup{platform: platform.Config{Seed: 31, RetryDelay: 500 * time.Millisecond}})
-	recordings, total := b.mixture(300, 64*mib, 1.6, 31)
+	recordings, total := b.mixture(300, 64*mib, 1.8, 31)
 	watch, err := story.StartWatch(t.Context(), b.stack.NATSAccess)
 	b.must(err)
 	t.Cleanup(watch.Close)
