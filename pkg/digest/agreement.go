@@ -7,10 +7,12 @@ import (
 	"fmt"
 )
 
-// ErrNoEntry is returned by Agreement.Get when nothing is agreed yet, and by Replace when the entry is not the one judged.
+// What an Agreement answers: Get when nothing is agreed yet, Replace when the entry is not the one judged.
 var (
 	ErrNoEntry = errors.New("no digest entry")
 	ErrChanged = errors.New("the digest entry has changed")
+	// ErrTooLarge is returned for an entry that the server does not take, now or ever.
+	ErrTooLarge = errors.New("the digest entry is too large for the server's max_payload")
 )
 
 // Entry is what both tiers agreed to store for a recording.
@@ -32,7 +34,7 @@ type Held struct {
 // error but the sentinels means that there was no answer: then there must be no commit, and the attempt is repeated
 // uncounted.
 type Agreement interface {
-	// Agree creates the entry from offer unless there is one, and returns the one that holds.
+	// Agree creates the entry from offer unless there is one, and returns the one that holds. ErrTooLarge.
 	Agree(ctx context.Context, key string, offer Entry) (Held, error)
 	// Get returns the entry that holds. ErrNoEntry.
 	Get(ctx context.Context, key string) (Held, error)

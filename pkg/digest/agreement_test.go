@@ -138,3 +138,16 @@ func TestKVWithoutAnAnswerIsNoAgreement(t *testing.T) {
 		t.Errorf("get: %v", err)
 	}
 }
+
+func TestAnEntryThatIsTooLargeSaysSo(t *testing.T) {
+	_, js := testenv.Account(t, "test07")
+	kv, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "twinreel-digests"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	huge := entry("a")
+	huge.Sidecar = make([]byte, 1<<20)
+	if _, err := digest.NewKV(kv, 5*time.Second).Agree(t.Context(), "k", huge); !errors.Is(err, digest.ErrTooLarge) {
+		t.Errorf("got %v", err)
+	}
+}

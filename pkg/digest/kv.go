@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -31,6 +32,9 @@ func (k *KV) Agree(ctx context.Context, key string, offer Entry) (Held, error) {
 	rev, err := k.bucket.Create(call, key, value)
 	if err == nil {
 		return Held{Entry: offer, Revision: rev, Created: true}, nil
+	}
+	if errors.Is(err, nats.ErrMaxPayload) {
+		return Held{}, fmt.Errorf("%w: %d bytes", ErrTooLarge, len(value))
 	}
 	if !errors.Is(err, jetstream.ErrKeyExists) {
 		return Held{}, fmt.Errorf("create digest entry: %w", err)

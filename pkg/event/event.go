@@ -4,6 +4,7 @@
 package event
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -74,6 +75,18 @@ type Media struct {
 
 // Participant is one party of the recorded conversation as the platform described it: id, role, name and whatever else.
 type Participant map[string]any
+
+// UnmarshalJSON keeps numbers as the platform wrote them, however large or precise.
+func (p *Participant) UnmarshalJSON(b []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.UseNumber()
+	var fields map[string]any
+	if err := dec.Decode(&fields); err != nil {
+		return err
+	}
+	*p = fields
+	return nil
+}
 
 // CopyFrom is a short-lived read-only link to the sibling's copy.
 type CopyFrom struct {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twinreel/twinreel/pkg/digest"
 	"github.com/twinreel/twinreel/pkg/event"
 )
 
@@ -77,6 +78,26 @@ func TestUnknownFieldsInDataAreKept(t *testing.T) {
 	}
 	if _, err := event.Parse(out); err != nil {
 		t.Errorf("the redrive cannot be read: %v", err)
+	}
+}
+
+func TestNumbersOfParticipantsStayAsTheyWere(t *testing.T) {
+	for _, n := range []string{"1e400", "491711234567890123", "1.0", "123456789012345678901234567890", "-0"} {
+		e := sample()
+		e.Data.Participants = []event.Participant{{"id": "p1", "x": json.Number(n), "deep": map[string]any{"y": []any{json.Number(n)}}}}
+		b, err := e.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := event.Parse(b)
+		if err != nil {
+			t.Errorf("%s: %v", n, err)
+			continue
+		}
+		side, err := event.NewSidecar(back, digest.Of(nil)).Encode()
+		if err != nil || !strings.Contains(string(side), `"x":`+n+`}`) || !strings.Contains(string(side), `"y":[`+n+`]`) {
+			t.Errorf("%s became %s %v", n, side, err)
+		}
 	}
 }
 

@@ -68,6 +68,15 @@ func (s Sidecar) Encode() ([]byte, error) {
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
 }
 
+// NewEntry returns the digest entry that the event's recording with the digest d makes where nothing is agreed on yet.
+func NewEntry(e Event, d digest.Digest) (digest.Entry, error) {
+	sidecar, err := NewSidecar(e, d).Encode()
+	if err != nil {
+		return digest.Entry{}, err
+	}
+	return digest.Entry{Digest: d, ObjectKey: e.Data.ObjectKey, Sidecar: sidecar}, nil
+}
+
 // ParseSidecar reads the bytes of a sidecar.
 func ParseSidecar(b []byte) (Sidecar, error) {
 	var s Sidecar

@@ -55,7 +55,7 @@ func TestStatusAndRetryAfterTravelWithTheFault(t *testing.T) {
 }
 
 func TestNoTextShowsAURL(t *testing.T) {
-	secret := "https://user:pw@cdn.example.com:8443/m/1?sig=s3cret&x=1"
+	secret := "https://user:pw@cdn.example.com:8443/m/it's`1?sig=s3cret&x=1"
 	for _, err := range []error{
 		&url.Error{Op: "Get", URL: secret, Err: errors.New("refused")},
 		fmt.Errorf("get %q: %w", secret, io.EOF),

@@ -12,8 +12,8 @@ import (
 // MaxText is the longest text, in bytes, that Text returns: what a dead letter's Twinreel-Error header may hold.
 const MaxText = 1024
 
-// anyURL matches what could be a URL with a signature or a user in it, up to the next blank, quote or bracket.
-var anyURL = regexp.MustCompile(`(?i)\b[a-z][a-z0-9+.-]*://[^\s"'<>\x60]+`)
+// anyURL matches what could be a URL with a signature or a user in it, up to what Go escapes in a URL: a blank, a double quote, an angle bracket.
+var anyURL = regexp.MustCompile(`(?i)\b[a-z][a-z0-9+.-]*://[^\s"<>]+`)
 
 // Text returns err as one line of at most MaxText bytes that may be logged or put into a header: URLs are replaced by
 // their host, control characters by blanks. A nil err is "".

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -118,8 +119,16 @@ type provisioning struct {
 	undo []func(context.Context) error
 }
 
+// run makes RECORDINGS last of the streams: once it is there webhooks are taken, and nothing may then be missing.
 func (p *provisioning) run(ctx context.Context, s Sizes, replicas int) error {
-	for _, c := range streams(s, replicas) {
+	all := streams(s, replicas)
+	slices.Reverse(all)
+	for _, c := range buckets(replicas) {
+		if err := p.bucket(ctx, c); err != nil {
+			return fmt.Errorf("bucket %s: %w", c.Bucket, explain(err))
+		}
+	}
+	for _, c := range all {
 		if err := p.stream(ctx, c); err != nil {
 			return fmt.Errorf("stream %s: %w", c.Name, explain(err))
 		}
@@ -129,12 +138,21 @@ func (p *provisioning) run(ctx context.Context, s Sizes, replicas int) error {
 			return fmt.Errorf("consumer %s: %w", c.Durable, explain(err))
 		}
 	}
-	for _, c := range buckets(replicas) {
-		if err := p.bucket(ctx, c); err != nil {
-			return fmt.Errorf("bucket %s: %w", c.Bucket, explain(err))
-		}
-	}
 	return nil
+}
+
+// removeEmpty takes back the creation of a stream, unless somebody has stored something in it meanwhile.
+func (p *provisioning) removeEmpty(name string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		s, err := p.js.Stream(ctx, name)
+		if err != nil {
+			return err
+		}
+		if n := s.CachedInfo().State.LastSeq; n > 0 {
+			return fmt.Errorf("stream %s is in use already and stays; mend the cause and provision again", name)
+		}
+		return p.js.DeleteStream(ctx, name)
+	}
 }
 
 func (p *provisioning) stream(ctx context.Context, c jetstream.StreamConfig) error {
@@ -143,7 +161,7 @@ func (p *provisioning) stream(ctx context.Context, c jetstream.StreamConfig) err
 		if _, err = p.js.CreateStream(ctx, c); err != nil {
 			return err
 		}
-		p.note("stream", c.Name, "created", func(ctx context.Context) error { return p.js.DeleteStream(ctx, c.Name) })
+		p.note("stream", c.Name, "created", p.removeEmpty(c.Name))
 		return nil
 	}
 	if err != nil {
@@ -198,7 +216,7 @@ func (p *provisioning) bucket(ctx context.Context, c jetstream.KeyValueConfig) e
 		if _, err = p.js.CreateKeyValue(ctx, c); err != nil {
 			return err
 		}
-		p.note("bucket", c.Bucket, "created", func(ctx context.Context) error { return p.js.DeleteKeyValue(ctx, c.Bucket) })
+		p.note("bucket", c.Bucket, "created", p.removeEmpty(stream))
 		return nil
 	}
 	if err != nil {

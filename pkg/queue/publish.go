@@ -4,18 +4,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/twinreel/twinreel/pkg/digest"
 	"github.com/twinreel/twinreel/pkg/event"
 	"github.com/twinreel/twinreel/pkg/fault"
 	"github.com/twinreel/twinreel/pkg/tier"
 )
 
-// headroom is what of the server's max_payload is left for headers and for a redrive's additions.
-const headroom = 32 << 10
+// What of the server's max_payload is left free: for headers always, and at acceptance for what a redrive adds.
+const (
+	headerRoom = 4 << 10
+	headroom   = 32 << 10
+)
 
 // ErrTooLarge is returned for an event that the server would not take, now or when it is sent again.
 var ErrTooLarge = errors.New("the event is too large for the server's max_payload")
@@ -39,7 +45,41 @@ func (p *Publisher) Completed(ctx context.Context, r Route, e event.Event, trace
 	if err != nil {
 		return false, err
 	}
+	// What no worker could read must not be accepted, whatever made it so.
+	if _, err := event.Parse(body); err != nil {
+		return false, err
+	}
+	if err := p.fits(e, len(body)); err != nil {
+		return false, err
+	}
 	return p.event(ctx, CompletedSubject(r), e.ID, traceparent, body)
+}
+
+// largest is a digest whose JSON is as long as one can be.
+var largest = digest.Digest{SHA256: strings.Repeat("f", 64), CRC64: math.MaxUint64, Size: math.MaxInt64}
+
+// fits checks that the server takes the event, now and when it is sent again, and the digest entry that the workers will
+// make of it: there the sidecar is a JSON string, which may be up to twice as long.
+func (p *Publisher) fits(e event.Event, size int) error {
+	limit := p.nc.MaxPayload()
+	if limit <= 0 || int64(size) <= (limit-headroom)/3 {
+		return nil
+	}
+	if int64(size) > limit-headroom {
+		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, size, limit-headroom)
+	}
+	entry, err := event.NewEntry(e, largest)
+	if err != nil {
+		return err
+	}
+	b, err := entry.Encode()
+	if err != nil {
+		return err
+	}
+	if int64(len(b)) > limit-headroom {
+		return fmt.Errorf("%w: its digest entry would have %d bytes, at most %d", ErrTooLarge, len(b), limit-headroom)
+	}
+	return nil
 }
 
 // Redrive sends the bytes of a redrive event to one tier, under a message ID of its own.
@@ -48,8 +88,8 @@ func (p *Publisher) Redrive(ctx context.Context, t tier.Tier, msgID, traceparent
 }
 
 func (p *Publisher) event(ctx context.Context, subject, msgID, traceparent string, body []byte) (bool, error) {
-	if limit := p.nc.MaxPayload(); limit > 0 && int64(len(body)) > limit-headroom {
-		return false, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(body), limit-headroom)
+	if limit := p.nc.MaxPayload(); limit > 0 && int64(len(body)) > limit-headerRoom {
+		return false, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(body), limit-headerRoom)
 	}
 	msg := nats.NewMsg(subject)
 	msg.Data = body

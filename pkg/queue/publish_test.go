@@ -94,6 +94,45 @@ func TestATooLargeEventIsRefusedBeforeItIsSent(t *testing.T) {
 	}
 }
 
+func TestAnEventWhoseDigestEntryWouldBeTooLargeIsRefused(t *testing.T) {
+	_, p := provisioned(t, "test02")
+	e := recording("rec-1", "")
+	e.Data.Tags = map[string]string{"x": strings.Repeat(`"`, 300<<10)} // 600 KiB in the event, 1.2 MiB in the entry
+	if _, err := p.Completed(t.Context(), queue.Both, e, ""); !errors.Is(err, queue.ErrTooLarge) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestWhatWasAcceptedCanBeSentAgain(t *testing.T) {
+	_, p := provisioned(t, "test02")
+	e := recording("rec-1", "")
+	e.Data.Tags = map[string]string{"x": strings.Repeat("x", 1<<20-34<<10)}
+	if _, err := p.Completed(t.Context(), queue.Both, e, ""); err != nil {
+		t.Fatal(err)
+	}
+	e.Type, e.Data.Reason = event.TypeRedrive, strings.Repeat("r", 20<<10)
+	body, err := e.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Redrive(t.Context(), tier.Primary, "again", "", body); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWhatNoWorkerCouldReadIsNotPublished(t *testing.T) {
+	js, p := provisioned(t, "test02")
+	e := recording("rec-1", "")
+	e.Data.ObjectKey = "recordings/other.wav"
+	if _, err := p.Completed(t.Context(), queue.Both, e, ""); !errors.Is(err, event.ErrInvalid) {
+		t.Errorf("got %v", err)
+	}
+	s, _ := js.Stream(t.Context(), queue.Recordings)
+	if n := s.CachedInfo().State.Msgs; n != 0 {
+		t.Errorf("%d messages", n)
+	}
+}
+
 func TestALetterIsTheEventAndWhy(t *testing.T) {
 	js, p := provisioned(t, "test02")
 	sent := queue.Letter{

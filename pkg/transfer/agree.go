@@ -15,18 +15,16 @@ import (
 // agree settles, before the commit, what both tiers store: the bytes just read, if nobody came before, with this event's
 // metadata; else what stands, against which bytes and event are judged. No answer is an error: then there is no commit.
 func (c *Copier) agree(ctx context.Context, job Job, d digest.Digest) (digest.Held, error) {
-	sidecar, err := event.NewSidecar(job.Event, d).Encode()
-	if err != nil {
-		return digest.Held{}, fault.New(fault.Permanent, fault.Event, "make the sidecar", err)
-	}
-	held, err := c.Agreement.Agree(ctx, job.key(), digest.Entry{Digest: d, ObjectKey: job.Event.Data.ObjectKey, Sidecar: sidecar})
-	if err != nil {
-		return digest.Held{}, unanswered(err)
-	}
-	if held.Created {
-		if held, err = c.adoptOlder(ctx, job, held); err != nil {
+	held, err := c.Agreement.Get(ctx, job.key())
+	if errors.Is(err, digest.ErrNoEntry) {
+		var offer digest.Entry
+		if offer, err = c.offer(ctx, job, d); err != nil {
 			return digest.Held{}, err
 		}
+		held, err = c.Agreement.Agree(ctx, job.key(), offer)
+	}
+	if err != nil {
+		return digest.Held{}, unanswered(err)
 	}
 	if held.Forgotten {
 		return held, nil
@@ -40,17 +38,23 @@ func (c *Copier) agree(ctx context.Context, job Job, d digest.Digest) (digest.He
 	return held, nil
 }
 
-// adoptOlder looks, once, for a sidecar from before: entries are purged when both tiers are confirmed. If there is one it
-// is the agreement, and the new entry is set to it.
-func (c *Copier) adoptOlder(ctx context.Context, job Job, held digest.Held) (digest.Held, error) {
+// offer is the entry that this tier would have made where there is none. Entries are purged when both tiers are confirmed,
+// so a sidecar from before, if the own tier has one, is the agreement. It is looked for before the entry is made: were it
+// looked for after, a crash in between, or a sibling that is quicker, would let a wrong entry stand.
+func (c *Copier) offer(ctx context.Context, job Job, d digest.Digest) (digest.Entry, error) {
 	older, err := c.sidecar(ctx, job)
-	if errors.Is(err, objstore.ErrNotExist) {
-		return held, nil
+	if err == nil {
+		c.Log.Info("an older sidecar is what was agreed on", zap.String("tier", c.Tier.String()), zap.String("recording_id", job.Event.Data.IdempotencyKey))
+		return older, nil
 	}
+	if !errors.Is(err, objstore.ErrNotExist) {
+		return digest.Entry{}, err
+	}
+	entry, err := event.NewEntry(job.Event, d)
 	if err != nil {
-		return digest.Held{}, err
+		return digest.Entry{}, fault.New(fault.Permanent, fault.Event, "make the digest entry", err)
 	}
-	return c.adopt(ctx, job, held, older)
+	return entry, nil
 }
 
 // adopt sets the entry to the older one, by its revision.
@@ -114,6 +118,11 @@ func contradicts(e event.Event, agreed digest.Entry) error {
 	return nil
 }
 
+// unanswered is the fault of an agreement that could not be asked. An entry that the server never takes is the event's
+// own fault; ingress refuses such events.
 func unanswered(err error) error {
+	if errors.Is(err, digest.ErrTooLarge) {
+		return fault.New(fault.Permanent, fault.Event, "agree on the digest", err)
+	}
 	return fault.New(fault.Unavailable, fault.Agreement, "agree on the digest", err)
 }

@@ -147,6 +147,29 @@ func TestAnOlderSidecarIsTheAgreement(t *testing.T) {
 	w.holds(tier.Primary, first, media(100))
 }
 
+func TestAFailedLookForTheOlderSidecarLeavesNoWrongEntry(t *testing.T) {
+	w := newWorld(t)
+	good := w.job("rec-1", media(100))
+	w.must(tier.Primary, good, transfer.Stored)
+	w.must(tier.Backup, good, transfer.Stored)
+	w.agreement.Purge(event.HashKey("rec-1"))
+	w.ledger.Clear()
+	for _, tr := range tier.All() {
+		w.stores[tr].Before(memstore.ReadSidecar, memstore.Nth(w.stores[tr].Calls(memstore.ReadSidecar)+1, fault.New(fault.Unavailable, fault.Store, "read", errBroken)))
+	}
+	other := w.job("rec-1", media(100), func(d *event.Data) { d.Media.Format = "mp3" })
+	for _, tr := range tier.All() {
+		w.refused(tr, other, fault.Unavailable)
+		w.refused(tr, again(other), fault.Conflict)
+	}
+	for _, tr := range tier.All() {
+		w.must(tr, again(good), transfer.AlreadyPresent)
+		if n := w.stores[tr].Keys(); n != 2 {
+			t.Errorf("%s: %d objects", tr, n)
+		}
+	}
+}
+
 func TestAnAgreementThatChangedDuringTheCommitIsEvidence(t *testing.T) {
 	w := newWorld(t)
 	job := w.job("rec-1", media(100))

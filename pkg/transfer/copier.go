@@ -125,14 +125,15 @@ func (c *Copier) complete(ctx context.Context, job Job, hold *hold, held digest.
 	}
 	record := hold.finish(ctx, ledger.Copy{
 		RecordingID: job.Event.Data.RecordingID, ReceivedAt: job.Event.Data.ReceivedAt, SHA256: held.SHA256, Size: held.Size,
-		Stored: ledger.Stored{Bucket: c.Store.Bucket(), Key: held.ObjectKey, ETag: found.ETag, VersionID: found.VersionID, Timestamp: c.stored(found)},
+		Stored: ledger.Stored{Bucket: c.Store.Bucket(), Key: held.ObjectKey, ETag: found.ETag, VersionID: found.VersionID, Timestamp: c.stored(found, outcome)},
 	})
 	return Result{Outcome: outcome, Digest: held.Digest, Record: record}, nil
 }
 
-// stored is when the object came to be: what the store says, else now.
-func (c *Copier) stored(found objstore.Info) time.Time {
-	if found.Modified.IsZero() {
+// stored is when the object came to be: now, if this very copy made it (a store's own time has whole seconds and another
+// clock), else what the store says.
+func (c *Copier) stored(found objstore.Info, outcome Outcome) time.Time {
+	if outcome == Stored || found.Modified.IsZero() {
 		return c.Now().UTC()
 	}
 	return found.Modified.UTC()

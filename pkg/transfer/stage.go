@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/twinreel/twinreel/pkg/digest"
@@ -107,8 +108,6 @@ func (s *staged) begin(ctx context.Context, data event.Data) error {
 
 // parts sends part after part while the next is read; hashing stays in order.
 func (s *staged) parts(ctx context.Context, media *mediasource.Media, hasher *digest.Hasher, first *Buffer) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(partsInFlight)
 	err := s.feed(ctx, media, hasher, first, func(n int, buf *Buffer) {
@@ -117,11 +116,7 @@ func (s *staged) parts(ctx context.Context, media *mediasource.Media, hasher *di
 			return s.upload.Part(ctx, n, buf.B, digest.CRC64(buf.B))
 		})
 	})
-	if err != nil && ctx.Err() == nil {
-		stop()
-		_ = g.Wait() // ends by the cancellation; err is the reason
-		return err
-	}
+	// Parts on their way are let through even when reading failed: an abort that overtakes one may leave the upload open.
 	// A failed part ends the context, which fails the reading as well: then the part's error is the reason.
 	if sent := g.Wait(); sent != nil {
 		return sent
@@ -217,6 +212,9 @@ func (s *staged) discard() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.hold.ctx), tidyTimeout)
 	defer cancel()
 	err := s.upload.Abort(ctx)
-	s.hold.closed = err == nil // else the next holder is told of it
+	if s.hold.closed = err == nil; err != nil {
+		s.copier.Log.Warn("an upload could not be aborted; the next delivery tries again", zap.String("tier", s.copier.Tier.String()),
+			zap.String("object_key", s.key), zap.String("error", fault.Text(err)))
+	}
 	s.upload = nil
 }

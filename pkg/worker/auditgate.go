@@ -24,7 +24,7 @@ type auditGate struct {
 }
 
 // gateEvery is how often a closed gate looks whether AUDIT has room again.
-const gateEvery = time.Second
+const gateEvery = 5 * time.Second
 
 // Audit implements transfer.Auditor.
 func (g *auditGate) Audit(ctx context.Context, a event.Audit) error {

@@ -106,7 +106,7 @@ func (m *metrics) redundant(r *ledger.Record, t tier.Tier) {
 	if own == nil || r.ReceivedAt.IsZero() {
 		return
 	}
-	took := own.Timestamp.Sub(r.ReceivedAt).Seconds()
+	took := max(0, own.Timestamp.Sub(r.ReceivedAt).Seconds()) // ingress has another clock
 	if other == nil {
 		m.first.Observe(took)
 		return
