@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -75,6 +76,16 @@ func NewEntry(e Event, d digest.Digest) (digest.Entry, error) {
 		return digest.Entry{}, err
 	}
 	return digest.Entry{Digest: d, ObjectKey: e.Data.ObjectKey, Sidecar: sidecar}, nil
+}
+
+// EntrySize returns how many bytes the event's digest entry can have at most, whatever its recording's digest.
+func EntrySize(e Event) (int, error) {
+	entry, err := NewEntry(e, digest.Digest{SHA256: strings.Repeat("f", 64), CRC64: math.MaxUint64, Size: math.MaxInt64})
+	if err != nil {
+		return 0, err
+	}
+	b, err := entry.Encode()
+	return len(b), err
 }
 
 // ParseSidecar reads the bytes of a sidecar.

@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/twinreel/twinreel/pkg/digest"
 	"github.com/twinreel/twinreel/pkg/event"
 	"github.com/twinreel/twinreel/pkg/fault"
 	"github.com/twinreel/twinreel/pkg/tier"
@@ -55,9 +52,6 @@ func (p *Publisher) Completed(ctx context.Context, r Route, e event.Event, trace
 	return p.event(ctx, CompletedSubject(r), e.ID, traceparent, body)
 }
 
-// largest is a digest whose JSON is as long as one can be.
-var largest = digest.Digest{SHA256: strings.Repeat("f", 64), CRC64: math.MaxUint64, Size: math.MaxInt64}
-
 // fits checks that the server takes the event, now and when it is sent again, and the digest entry that the workers will
 // make of it: there the sidecar is a JSON string, which may be up to twice as long.
 func (p *Publisher) fits(e event.Event, size int) error {
@@ -68,16 +62,12 @@ func (p *Publisher) fits(e event.Event, size int) error {
 	if int64(size) > limit-headroom {
 		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, size, limit-headroom)
 	}
-	entry, err := event.NewEntry(e, largest)
+	entry, err := event.EntrySize(e)
 	if err != nil {
 		return err
 	}
-	b, err := entry.Encode()
-	if err != nil {
-		return err
-	}
-	if int64(len(b)) > limit-headroom {
-		return fmt.Errorf("%w: its digest entry would have %d bytes, at most %d", ErrTooLarge, len(b), limit-headroom)
+	if int64(entry) > limit-headroom {
+		return fmt.Errorf("%w: its digest entry would have %d bytes, at most %d", ErrTooLarge, entry, limit-headroom)
 	}
 	return nil
 }
