@@ -15,10 +15,10 @@ import (
 	"github.com/twinreel/twinreel/pkg/testenv"
 )
 
-// open makes a fleet on a stack of its own; both are closed when the test ends.
-func open(t *testing.T) (*fleet.Fleet, *stack.Stack) {
+// start starts a stack that is closed when the test ends.
+func start(t *testing.T) *stack.Stack {
 	t.Helper()
-	bin := testenv.Need(t, testenv.Bin)
+	testenv.Need(t, testenv.Bin)
 	root, err := tools.Root()
 	if err != nil {
 		t.Fatal(err)
@@ -31,16 +31,47 @@ func open(t *testing.T) (*fleet.Fleet, *stack.Stack) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := fleet.New(fleet.Config{Bin: bin, Dir: t.TempDir(), World: s.World(), WebhookSecret: "a secret"})
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// open makes a fleet in a world of its own; it is closed when the test ends.
+func open(t *testing.T, s *stack.Stack) (*fleet.Fleet, stack.World) {
+	t.Helper()
+	w, err := s.NewWorld(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := fleet.New(fleet.Config{Bin: testenv.Need(t, testenv.Bin), Dir: t.TempDir(), World: w, WebhookSecret: "a secret"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := errors.Join(f.Close(), s.Close()); err != nil {
+		if err := f.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return f, s
+	return f, w
+}
+
+// TestAFleet runs fleets in worlds of one stack.
+func TestAFleet(t *testing.T) {
+	s := start(t)
+	for _, c := range []struct {
+		name string
+		test func(*testing.T, *stack.Stack)
+	}{
+		{"waits unready until provisioned, and survives every end", waitsAndSurvives},
+		{"ends with 2 for a bad setting, and names the variable", refusesBadSettings},
+		{"has no more credentials than each program needs", hasLeastCredentials},
+		{"tells the exit codes of commands", tellsExitCodes},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.test(t, s) })
+	}
 }
 
 // started starts a program and fails where that is not possible.
@@ -69,8 +100,8 @@ func waitFor(t *testing.T, what string, holds func(context.Context) bool) {
 	}
 }
 
-func TestProgramsWaitUnreadyUntilProvisionedAndSurviveEveryEnd(t *testing.T) {
-	f, _ := open(t)
+func waitsAndSurvives(t *testing.T, s *stack.Stack) {
+	f, _ := open(t, s)
 	ctx := t.Context()
 	programs := []*fleet.Program{
 		started(t, f, fleet.Ingress, nil), started(t, f, fleet.WorkerPrimary, nil), started(t, f, fleet.WorkerBackup, nil),
@@ -106,8 +137,8 @@ func TestProgramsWaitUnreadyUntilProvisionedAndSurviveEveryEnd(t *testing.T) {
 	}
 }
 
-func TestABadSettingEndsAProgramWithTwoAndNamesTheVariable(t *testing.T) {
-	f, _ := open(t)
+func refusesBadSettings(t *testing.T, s *stack.Stack) {
+	f, _ := open(t, s)
 	for _, program := range []string{fleet.Ingress, fleet.WorkerPrimary, fleet.WorkerBackup} {
 		p := started(t, f, program, map[string]string{"TWINREEL_DRAIN_TIMEOUT": "soon", "TWINREEL_LOG_LEVEL": "loud"})
 		waitFor(t, p.Name+" ends", func(context.Context) bool { return !p.Running() })
@@ -123,11 +154,11 @@ func TestABadSettingEndsAProgramWithTwoAndNamesTheVariable(t *testing.T) {
 	}
 }
 
-func TestEachProgramHasNoMoreCredentialsThanItNeeds(t *testing.T) {
-	f, s := open(t)
+func hasLeastCredentials(t *testing.T, s *stack.Stack) {
+	f, w := open(t, s)
 	secrets := map[string]string{
-		"S3 writer": s.S3Access.Writer.Secret, "S3 reader": s.S3Access.Reader.Secret, "Azure writer": s.AzureAccess.WriterSAS,
-		"Azure reader": s.AzureAccess.ReaderSAS, "webhook": "a secret", "S3 owner": s.S3Access.Root.Secret, "Azure account": s.AzureAccess.Key,
+		"S3 writer": w.S3.Writer.Secret, "S3 reader": w.S3.Reader.Secret, "Azure writer": w.Azure.WriterSAS,
+		"Azure reader": w.Azure.ReaderSAS, "webhook": "a secret", "S3 owner": w.S3.Root.Secret, "Azure account": w.Azure.Key,
 	}
 	for program, want := range map[string][]string{
 		fleet.Ingress: {"webhook"}, fleet.WorkerPrimary: {"S3 writer"}, fleet.WorkerBackup: {"Azure writer"},
@@ -153,8 +184,8 @@ func TestEachProgramHasNoMoreCredentialsThanItNeeds(t *testing.T) {
 	}
 }
 
-func TestCommandsTellTheirExitCode(t *testing.T) {
-	f, _ := open(t)
+func tellsExitCodes(t *testing.T, s *stack.Stack) {
+	f, _ := open(t, s)
 	ctx := t.Context()
 	r, err := f.Command(ctx, "no-such-command")
 	if err != nil || r.Code != 2 || r.Stderr == "" {

@@ -10,10 +10,11 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+
+	"github.com/twinreel/twinreel/deploy/local/internal/stack"
 )
 
-func TestWriterOfAzureCanOnlyAddAndReaderOnlyLook(t *testing.T) {
-	s := start(t)
+func writerOfAzureCanOnlyAdd(t *testing.T, s *stack.Stack) {
 	ctx, a := t.Context(), s.AzureAccess
 	client := func(sas string) *container.Client {
 		c, err := container.NewClientWithNoCredential(a.ContainerURL()+"?"+sas, nil)

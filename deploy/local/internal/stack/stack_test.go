@@ -52,6 +52,25 @@ func start(t *testing.T) *stack.Stack {
 	return s
 }
 
+// TestAStack starts one stack for all that can be seen of a running one; the last of them closes it.
+func TestAStack(t *testing.T) {
+	s := start(t)
+	for _, c := range []struct {
+		name string
+		test func(*testing.T, *stack.Stack)
+	}{
+		{"tells tests all they need", environNamesAll},
+		{"lets the writer of S3 only add and the reader only look", writerOfS3CanOnlyAdd},
+		{"lets the writer of Azure only add and the reader only look", writerOfAzureCanOnlyAdd},
+		{"has worlds that do not see each other", worldsDoNotSeeEachOther},
+		{"keeps ports and data when its servers are stopped", serversKeepPortAndData},
+		{"does not answer while frozen, and does again when thawed", frozenServerDoesNotAnswer},
+		{"leaves nothing behind when closed", closeLeavesNothing},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.test(t, s) })
+	}
+}
+
 // accessDenied fails unless the error is S3's refusal.
 func accessDenied(t *testing.T, what string, err error) {
 	t.Helper()
@@ -66,8 +85,7 @@ func put(ctx context.Context, c *s3.Client, bucket, key string) error {
 	return err
 }
 
-func TestWriterOfS3CanOnlyAddAndReaderOnlyLook(t *testing.T) {
-	s := start(t)
+func writerOfS3CanOnlyAdd(t *testing.T, s *stack.Stack) {
 	ctx, a := t.Context(), s.S3Access
 	writer, reader, key := a.Client(a.Writer), a.Client(a.Reader), "recordings/one.wav"
 	if err := put(ctx, writer, a.Bucket, key); err != nil {
@@ -92,8 +110,7 @@ func TestWriterOfS3CanOnlyAddAndReaderOnlyLook(t *testing.T) {
 	}
 }
 
-func TestServersKeepPortAndDataOverAStop(t *testing.T) {
-	s := start(t)
+func serversKeepPortAndData(t *testing.T, s *stack.Stack) {
 	ctx := t.Context()
 	options, err := redis.ParseURL(s.RedisURL)
 	if err != nil {
@@ -144,8 +161,7 @@ func connect(t *testing.T, url, user, password string) jetstream.JetStream {
 	return js
 }
 
-func TestWorldsDoNotSeeEachOther(t *testing.T) {
-	s := start(t)
+func worldsDoNotSeeEachOther(t *testing.T, s *stack.Stack) {
 	ctx := t.Context()
 	one, err := s.NewWorld(ctx)
 	if err != nil {
@@ -169,8 +185,7 @@ func TestWorldsDoNotSeeEachOther(t *testing.T) {
 	}
 }
 
-func TestAFrozenServerDoesNotAnswerAndAThawedOneDoes(t *testing.T) {
-	s := start(t)
+func frozenServerDoesNotAnswer(t *testing.T, s *stack.Stack) {
 	ask := func(patience time.Duration) error {
 		conn, err := net.DialTimeout("tcp", s.Redis.Addr, patience)
 		if err != nil {
@@ -203,8 +218,7 @@ func TestAFrozenServerDoesNotAnswerAndAThawedOneDoes(t *testing.T) {
 	}
 }
 
-func TestCloseLeavesNothingBehind(t *testing.T) {
-	s := start(t)
+func closeLeavesNothing(t *testing.T, s *stack.Stack) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -247,8 +261,7 @@ func TestAStartThatFailsHalfWaySaysWhyAndLeavesNothingBehind(t *testing.T) {
 	}
 }
 
-func TestEnvironNamesWhatTestsNeed(t *testing.T) {
-	s := start(t)
+func environNamesAll(t *testing.T, s *stack.Stack) {
 	env := make(map[string]string)
 	for _, line := range s.Environ("/somewhere/bin") {
 		name, value, _ := strings.Cut(line, "=")
