@@ -54,7 +54,7 @@ func Serve(program string, c Config, log *zap.Logger, run Run) int {
 	defer signal.Stop(signals)
 	drain, giveUp := context.WithCancel(context.Background())
 	defer giveUp()
-	s := newService(program, log, drain)
+	s := newService(drain, program, log)
 	a, err := startAdmin(c.AdminAddr, s)
 	if err != nil {
 		log.Error("cannot start", zap.String("error", fault.Text(err)))

@@ -73,7 +73,7 @@ type Service struct {
 func (s *Service) Drain() context.Context { return s.drain }
 
 // newService returns a Service without checks.
-func newService(program string, log *zap.Logger, drain context.Context) *Service {
+func newService(drain context.Context, program string, log *zap.Logger) *Service {
 	v := telemetry.Version()
 	return &Service{
 		Log: log, Registry: telemetry.NewRegistry(program, v), Program: program, Version: v, Instance: instance(), health: newHealth(time.Now),
