@@ -38,11 +38,17 @@ func run(args []string) int {
 		return 0
 	case errors.As(err, &code):
 		return int(code)
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		fmt.Fprintln(os.Stderr, "\nlocal: interrupted; everything was ended and removed")
+		return interrupted
 	default:
 		fmt.Fprintln(os.Stderr, "local:", err)
 		return 1
 	}
 }
+
+// interrupted is the exit code of a run that a signal ended, as shells have it for Ctrl-C.
+const interrupted = 130
 
 // exitCode is the exit code of a command that was run and has said itself what went wrong.
 type exitCode int

@@ -64,7 +64,7 @@ func child(ctx context.Context, args, env []string) error {
 	if ctx.Err() != nil && cmd.Process != nil {
 		// What its children left over; there is nobody to report to that they were already gone.
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		return errors.Join(context.Cause(ctx), exitCode(130))
+		return errors.Join(context.Cause(ctx), exitCode(interrupted))
 	}
 	var ended *exec.ExitError
 	if errors.As(err, &ended) && ended.Exited() {
