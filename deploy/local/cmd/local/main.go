@@ -39,7 +39,7 @@ func run(args []string) int {
 	case errors.As(err, &code):
 		return int(code)
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
-		fmt.Fprintln(os.Stderr, "\nlocal: interrupted; everything was ended and removed")
+		fmt.Fprintln(os.Stderr, "\nlocal: interrupted")
 		return interrupted
 	default:
 		fmt.Fprintln(os.Stderr, "local:", err)
