@@ -78,8 +78,10 @@ func TestFurtherSourcesSignTheirOwnWay(t *testing.T) {
 	sent, stamp := body("rec-1", ""), strconv.FormatInt(time.Now().Unix(), 10)
 	m := hmac.New(sha256.New, []byte("second"))
 	m.Write([]byte("msg-1." + stamp + "." + sent))
-	headers := []string{"Content-Type", "application/json", "webhook-id", "msg-1", "webhook-timestamp", stamp,
-		"webhook-signature", "v1," + base64.StdEncoding.EncodeToString(m.Sum(nil))}
+	headers := []string{
+		"Content-Type", "application/json", "webhook-id", "msg-1", "webhook-timestamp", stamp,
+		"webhook-signature", "v1," + base64.StdEncoding.EncodeToString(m.Sum(nil)),
+	}
 	if a := p.send(http.MethodPost, "/api/v1/webhooks/emea", []byte(sent), headers...); a.Code != "accepted" || a.Key != "emea/rec-1" {
 		t.Errorf("got %d %+v", a.status, a)
 	}

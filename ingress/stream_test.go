@@ -203,7 +203,7 @@ func (l *link) pass(from, to net.Conn) {
 	for {
 		n, err := from.Read(b)
 		l.mu.Lock()
-		l.mu.Unlock() //nolint:staticcheck // only to wait while frozen
+		l.mu.Unlock() //nolint:gocritic,staticcheck // only to wait while frozen
 		if _, werr := to.Write(b[:n]); err != nil || werr != nil {
 			return
 		}

@@ -61,8 +61,10 @@ func TestEveryProblemOfTheFileNamesSourceAndFieldAndNoSecret(t *testing.T) {
 		{"no name", "sources: [{secrets: [a]}]", []string{"source 1: missing property 'name'"}},
 		{"unknown field", "sources: [{name: emea, secrets: [a], secert: hunter2}]", []string{"source 1 (emea): additional properties 'secert' not allowed"}},
 		{"a secret that is no text", "sources: [{name: emea, secrets: [12345]}]", []string{"source 1 (emea), field secrets.0: got number, want string"}},
-		{"unknown scheme", "sources: [{name: emea, secrets: [a], scheme: md5}]",
-			[]string{"source 1 (emea), field scheme: value must be one of 'hub-sha256', 'standard-webhooks', 'none'"}},
+		{
+			"unknown scheme", "sources: [{name: emea, secrets: [a], scheme: md5}]",
+			[]string{"source 1 (emea), field scheme: value must be one of 'hub-sha256', 'standard-webhooks', 'none'"},
+		},
 		{"all at once", `
 sources:
   - {name: default, secrets: [hunter2]}

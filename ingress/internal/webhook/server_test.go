@@ -52,7 +52,7 @@ func writePair(t *testing.T, dir, name string) (cert, key string) {
 }
 
 // serving runs Serve until the test ends, and returns its address, a way to stop it, and its result.
-func serving(t *testing.T, drain context.Context, h http.Handler, certs *Certificates) (string, func(), <-chan error) {
+func serving(drain context.Context, t *testing.T, h http.Handler, certs *Certificates) (string, func(), <-chan error) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -74,7 +74,7 @@ func TestARenewedCertificateIsServedWithoutRestart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr, _, _ := serving(t, t.Context(), http.NotFoundHandler(), certs)
+	addr, _, _ := serving(t.Context(), t, http.NotFoundHandler(), certs)
 	served := func() string {
 		t.Helper()
 		conn, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true}) // the test looks at the name itself
@@ -112,7 +112,7 @@ func TestOldTLSIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr, _, _ := serving(t, t.Context(), http.NotFoundHandler(), certs)
+	addr, _, _ := serving(t.Context(), t, http.NotFoundHandler(), certs)
 	if conn, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11}); err == nil {
 		_ = conn.Close()
 		t.Error("TLS 1.1 was taken")
@@ -121,7 +121,7 @@ func TestOldTLSIsRefused(t *testing.T) {
 
 func TestAStopFinishesWhatIsUnderWay(t *testing.T) {
 	entered, release := make(chan struct{}), make(chan struct{})
-	addr, stop, ended := serving(t, t.Context(), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	addr, stop, ended := serving(t.Context(), t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		close(entered)
 		<-release
 		_, _ = io.WriteString(w, "stored")
@@ -151,7 +151,7 @@ func TestAStopFinishesWhatIsUnderWay(t *testing.T) {
 func TestAStopGivesUpWhenTheDrainEnds(t *testing.T) {
 	drain, giveUp := context.WithCancel(t.Context())
 	entered := make(chan struct{})
-	addr, stop, ended := serving(t, drain, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	addr, stop, ended := serving(drain, t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		close(entered)
 		<-r.Context().Done()
 	}), nil)
@@ -169,7 +169,7 @@ func TestAStopGivesUpWhenTheDrainEnds(t *testing.T) {
 }
 
 func TestAHeaderThatIsTooLongIsRefused(t *testing.T) {
-	addr, _, _ := serving(t, t.Context(), http.NotFoundHandler(), nil)
+	addr, _, _ := serving(t.Context(), t, http.NotFoundHandler(), nil)
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -19,9 +19,14 @@ func TestAnInvalidTraceIsReplacedByANewOne(t *testing.T) {
 	good := "00-" + id + "-" + span + "-01"
 	seen := map[string]bool{}
 	for _, in := range [][]string{
-		nil, {"traceparent", ""}, {"traceparent", "ff-" + id + "-" + span + "-01"}, {"traceparent", good + "-x"},
-		{"traceparent", "00-00000000000000000000000000000000-" + span + "-01"}, {"traceparent", "00-" + id + "-0000000000000000-01"},
-		{"traceparent", "00-4BF92F3577B34DA6A3CE929D0E0E4736-" + span + "-01"}, {"traceparent", good, "traceparent", good},
+		nil,
+		{"traceparent", ""},
+		{"traceparent", "ff-" + id + "-" + span + "-01"},
+		{"traceparent", good + "-x"},
+		{"traceparent", "00-00000000000000000000000000000000-" + span + "-01"},
+		{"traceparent", "00-" + id + "-0000000000000000-01"},
+		{"traceparent", "00-4BF92F3577B34DA6A3CE929D0E0E4736-" + span + "-01"},
+		{"traceparent", good, "traceparent", good},
 	} {
 		got := traceparent(headers(in...))
 		if _, ok := validTrace(got); !ok || seen[got] || got == good {

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -48,7 +49,7 @@ func commands(c *cobra.Command, visit func(*cobra.Command)) {
 
 func TestEachCommandHasHelpWithExamples(t *testing.T) {
 	commands((&app{}).root(), func(c *cobra.Command) {
-		args := append(strings.Fields(c.CommandPath())[1:], "--help")
+		args := slices.Concat(strings.Fields(c.CommandPath())[1:], []string{"--help"})
 		r := runWith(t, nil, args...)
 		if r.code != 0 || r.stderr != "" || !strings.Contains(r.stdout, "Examples:\n  ") || !strings.Contains(r.stdout, "Usage:") {
 			t.Errorf("%v: got %+v", args, r)

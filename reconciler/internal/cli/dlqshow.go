@@ -82,9 +82,15 @@ func writeLetters(w io.Writer, list []letters.Full) error {
 			}
 		}
 		err := writeTable(w, nil, [][]string{
-			{"tier", l.Tier.String()}, {"sequence", number(l.Sequence)}, {"recording", l.IdempotencyKey}, {"reason", string(l.Reason)},
-			{"error", l.Error}, {"attempts", number(l.Attempts)}, {"dead at", stamp(&l.DeadAt)},
-			{"origin", fmt.Sprintf("%s, sequence %d", l.OriginSubject, l.OriginSequence)}, {"trace", l.Traceparent},
+			{"tier", l.Tier.String()},
+			{"sequence", number(l.Sequence)},
+			{"recording", l.IdempotencyKey},
+			{"reason", string(l.Reason)},
+			{"error", l.Error},
+			{"attempts", number(l.Attempts)},
+			{"dead at", stamp(&l.DeadAt)},
+			{"origin", fmt.Sprintf("%s, sequence %d", l.OriginSubject, l.OriginSequence)},
+			{"trace", l.Traceparent},
 		})
 		if err == nil && l.Event == nil {
 			_, err = fmt.Fprintf(w, "body: %d bytes, %s\n", l.Bytes, l.EventError)

@@ -82,8 +82,12 @@ func (a *app) findRecording(ctx context.Context, s config.Recording, key string)
 
 func writeRecording(w io.Writer, r history.Recording) error {
 	rows := [][]string{
-		{"recording", r.RecordingID}, {"idempotency key", r.IdempotencyKey}, {"status", string(r.Status)}, {"sha256", r.SHA256},
-		{"size", bytesText(r.Size)}, {"retries", fmt.Sprintf("%d (primary %d, backup %d)", r.RetryCount, r.Retries.Primary, r.Retries.Backup)},
+		{"recording", r.RecordingID},
+		{"idempotency key", r.IdempotencyKey},
+		{"status", string(r.Status)},
+		{"sha256", r.SHA256},
+		{"size", bytesText(r.Size)},
+		{"retries", fmt.Sprintf("%d (primary %d, backup %d)", r.RetryCount, r.Retries.Primary, r.Retries.Backup)},
 	}
 	for _, t := range tier.All() {
 		rows = append(rows, []string{t.String(), sideText(r.Side(t))})

@@ -94,9 +94,9 @@ func TestRedriveRefusesWhatIsNoEvent(t *testing.T) {
 
 func TestMessageIDTellsLettersAndEventsApart(t *testing.T) {
 	a := letter(7, "primary", "a", queue.SourceGone)
-	b, c := a, a
+	same, b, c := letter(7, "primary", "a", queue.SourceGone), a, a
 	b.Sequence, c.EventID = 8, "other"
-	if messageID(a) != messageID(a) || messageID(a) == messageID(b) || messageID(a) == messageID(c) {
+	if messageID(a) != messageID(same) || messageID(a) == messageID(b) || messageID(a) == messageID(c) {
 		t.Errorf("got %s, %s, %s", messageID(a), messageID(b), messageID(c))
 	}
 }
