@@ -44,6 +44,17 @@ func TestAnEventThatContradictsTheAgreementStoresNothing(t *testing.T) {
 	}
 }
 
+func TestALargeContradictingRecordingIsNotEvenSent(t *testing.T) {
+	w := newWorld(t)
+	good := w.job("rec-1", media(3*part))
+	w.must(tier.Primary, good, transfer.Stored)
+	bad := w.job("rec-1", media(3*part), func(d *event.Data) { d.Media.Format = "mp3" })
+	w.refused(tier.Backup, bad, fault.Conflict)
+	if n := w.stores[tier.Backup].Calls(memstore.Create); n != 0 {
+		t.Errorf("%d uploads were opened", n)
+	}
+}
+
 func TestTheTierThatReadsOtherBytesDoesNotCommit(t *testing.T) {
 	for _, n := range []int{100, 3 * part} {
 		w := newWorld(t)

@@ -40,7 +40,7 @@ func (c *Copier) stage(ctx context.Context, job Job, hold *hold) (*staged, error
 	}
 	defer media.Close()
 	s := &staged{copier: c, hold: hold, key: data.ObjectKey}
-	if err := s.read(ctx, media, data); err != nil {
+	if err := s.read(ctx, media, job); err != nil {
 		s.discard()
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func (c *Copier) open(ctx context.Context, data event.Data) (*mediasource.Media,
 }
 
 // read takes the media in, part by part. What fits one part stays in memory; anything longer becomes an upload.
-func (s *staged) read(ctx context.Context, media *mediasource.Media, data event.Data) error {
+func (s *staged) read(ctx context.Context, media *mediasource.Media, job Job) error {
 	part := s.copier.Buffers.Part()
 	want := part
 	if media.Size >= 0 && media.Size < int64(part) {
@@ -84,7 +84,7 @@ func (s *staged) read(ctx context.Context, media *mediasource.Media, data event.
 		s.digest = hasher.Digest()
 		return nil
 	}
-	if err := s.begin(ctx, data); err != nil {
+	if err := s.begin(ctx, job); err != nil {
 		first.Free()
 		return err
 	}
@@ -95,10 +95,21 @@ func (s *staged) read(ctx context.Context, media *mediasource.Media, data event.
 	return nil
 }
 
-// begin opens the upload with the tags that the event alone would give; the agreed ones come with the commit.
-func (s *staged) begin(ctx context.Context, data event.Data) error {
-	tags := event.NewSidecar(event.Event{Data: data}, digest.Digest{}).ObjectTags()
-	upload, err := s.copier.Store.Create(ctx, s.key, objstore.Options{ContentType: data.Media.ContentType, Tags: tags})
+// begin opens the upload, with the tags that were agreed on if the sibling came first, so that a crash cannot leave
+// others; an event that contradicts the agreement gets no further. Else the event's own tags are as good as any: what is
+// agreed on later comes with the commit.
+func (s *staged) begin(ctx context.Context, job Job) error {
+	side := event.NewSidecar(job.Event, digest.Digest{})
+	held, err := s.copier.Agreement.Get(ctx, job.key())
+	if err == nil && !held.Forgotten {
+		if err := contradicts(job.Event, held.Entry); err != nil {
+			return err
+		}
+		if agreed, err := event.ParseSidecar(held.Sidecar); err == nil {
+			side = agreed
+		}
+	}
+	upload, err := s.copier.Store.Create(ctx, s.key, objstore.Options{ContentType: side.ContentType, Tags: side.ObjectTags()})
 	if err != nil {
 		return err
 	}
