@@ -162,7 +162,12 @@ func (b *bed) compare() outside.Report {
 // sound says that nothing in the stores may be wrong, and that each must have so many copies.
 func (b *bed) sound(copies int) {
 	b.t.Helper()
-	report := b.compare()
+	b.judge(b.compare(), copies)
+}
+
+// judge fails the test for each finding, and where a store has not so many copies.
+func (b *bed) judge(report outside.Report, copies int) {
+	b.t.Helper()
 	if !report.Sound() {
 		b.t.Errorf("the stores are not sound:\n%s", report)
 	}
