@@ -36,12 +36,34 @@ type Hasher struct {
 // NewHasher returns a Hasher that has seen no bytes.
 func NewHasher() *Hasher { return &Hasher{sha: sha256.New()} }
 
+// slice is how many bytes are hashed at a time, by both algorithms: what the first has read the second still finds in
+// the processor's cache.
+const slice = 64 << 10
+
 // Write takes in p. It never fails.
 func (h *Hasher) Write(p []byte) (int, error) {
-	h.sha.Write(p)
-	h.crc = crc64nvme.Update(h.crc, p)
-	h.size += int64(len(p))
+	h.crc = h.take(h.crc, p)
 	return len(p), nil
+}
+
+// Part takes in p, a part of its own, and returns its CRC-64/NVME. No byte is read twice: the whole's checksum is
+// combined from the parts'.
+func (h *Hasher) Part(p []byte) uint64 {
+	crc := h.take(0, p)
+	h.crc = Combine(h.crc, crc, int64(len(p)))
+	return crc
+}
+
+// take hashes p and returns crc carried on over it.
+func (h *Hasher) take(crc uint64, p []byte) uint64 {
+	h.size += int64(len(p))
+	for len(p) > 0 {
+		n := min(len(p), slice)
+		h.sha.Write(p[:n])
+		crc = crc64nvme.Update(crc, p[:n])
+		p = p[n:]
+	}
+	return crc
 }
 
 // Digest returns the digest of all bytes written so far.

@@ -2,6 +2,7 @@ package digest_test
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,6 +30,42 @@ func TestHasherDoesNotCareHowBytesCome(t *testing.T) {
 	}
 	if h.Digest() != digest.Of(body) {
 		t.Errorf("in pieces %+v, at once %+v", h.Digest(), digest.Of(body))
+	}
+}
+
+func TestAPartsChecksumsCombineToTheWholes(t *testing.T) {
+	body := bytes.Repeat([]byte("twinreel "), 50_000)
+	for _, size := range []int{1, 7, 64 << 10, 64<<10 + 1, 200_000, len(body)} {
+		h, combined, n := digest.NewHasher(), uint64(0), int64(0)
+		for part := range slices.Chunk(body, max(size, len(body)/300)) {
+			crc := h.Part(part)
+			if crc != digest.CRC64(part) {
+				t.Fatalf("parts of %d: a part's checksum is %x, want %x", size, crc, digest.CRC64(part))
+			}
+			combined, n = digest.Combine(combined, crc, int64(len(part))), n+int64(len(part))
+		}
+		if h.Digest() != digest.Of(body) || combined != digest.CRC64(body) || n != int64(len(body)) {
+			t.Errorf("parts of %d: %+v, want %+v", size, h.Digest(), digest.Of(body))
+		}
+	}
+	if digest.Combine(5, 0, 0) != 5 || digest.Combine(0, 7, 3) != 7 {
+		t.Error("nothing at the end, or at the beginning, changes the checksum")
+	}
+}
+
+func BenchmarkHasher(b *testing.B) {
+	body := bytes.Repeat([]byte("twinreel"), 1<<20)
+	for name, hash := range map[string]func(*digest.Hasher){
+		"whole": func(h *digest.Hasher) { _, _ = h.Write(body) },
+		"part":  func(h *digest.Hasher) { h.Part(body) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(body)))
+			h := digest.NewHasher()
+			for b.Loop() {
+				hash(h)
+			}
+		})
 	}
 }
 

@@ -136,7 +136,7 @@ func (u *upload) complete(op string, d digest.Digest) ([]string, error) {
 			return nil, refuse(fault.Permanent, op, "part %d was never sent", i+1)
 		}
 		b := u.blocks[n]
-		ids[i], size, crc = b.id, size+b.size, combine(crc, b.crc, b.size)
+		ids[i], size, crc = b.id, size+b.size, digest.Combine(crc, b.crc, b.size)
 	}
 	if size != d.Size || crc != d.CRC64 {
 		return nil, refuse(fault.Corrupt, op, "the parts, of %d bytes, are not those of the digest, of %d", size, d.Size)

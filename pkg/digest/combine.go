@@ -1,4 +1,4 @@
-package azstore
+package digest
 
 // polynomial is that of CRC-64/NVME, bit-reversed: the highest bit stands for x to the power of 0.
 const polynomial = 0x9a6c9329ac4bc9b5
@@ -9,10 +9,10 @@ const (
 	oneBit = uint64(1) << 62
 )
 
-// combine returns the CRC-64/NVME of two pieces of bytes, one after the other, from the first's checksum, the second's,
+// Combine returns the CRC-64/NVME of two pieces of bytes, one after the other, from the first's checksum, the second's,
 // and the second's size in bytes. The first's is moved on by as many bits as follow it, which is a multiplication by that
 // power of x; what the checksum inverts at its ends cancels out.
-func combine(first, second uint64, size int64) uint64 {
+func Combine(first, second uint64, size int64) uint64 {
 	power, square := one, oneBit
 	for bits := uint64(size) << 3; bits != 0; bits >>= 1 {
 		if bits&1 != 0 {
