@@ -20,7 +20,7 @@ import (
 const (
 	dialTimeout  = 10 * time.Second
 	idleTimeout  = 30 * time.Second
-	idlePerHost  = 32
+	idlePerHost  = 256
 	maxHeader    = 64 << 10
 	maxRedirects = 3
 )
@@ -99,13 +99,26 @@ func refused(err error) error {
 // errStalled is why a request was given up that brought no byte for too long.
 var errStalled = errors.New("stalled: no byte came within TWINREEL_SOURCE_STALL_TIMEOUT")
 
-// failed classifies what went wrong while talking to host, under a context of which parent is the caller's.
-func failed(ctx, parent context.Context, op string, err error) error {
-	switch {
-	case parent.Err() != nil:
-		return fault.New(fault.ClassOf(parent.Err()), fault.Source, op, parent.Err())
-	case errors.Is(context.Cause(ctx), errStalled):
+// reason says why ctx ended: errStalled, errClosed, or the caller's; nil if it has not.
+func reason(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	for _, known := range []error{errStalled, errClosed, context.DeadlineExceeded} {
+		if errors.Is(cause, known) {
+			return known
+		}
+	}
+	return ctx.Err()
+}
+
+// failed classifies what went wrong under ctx while talking to a host.
+func failed(ctx context.Context, op string, err error) error {
+	switch why := reason(ctx); {
+	case errors.Is(why, errStalled):
 		return fault.New(fault.Unavailable, fault.Source, op, errStalled)
+	case errors.Is(why, errClosed):
+		return errClosed
+	case why != nil:
+		return fault.New(fault.ClassOf(why), fault.Source, op, why)
 	}
 	if no := refused(err); no != nil {
 		return fault.New(fault.Permanent, fault.Source, op, no)

@@ -19,6 +19,7 @@ type HTTP struct {
 	config    Config
 	part      int64
 	transport *http.Transport // used without an http.Client: redirects are followed here, where each hop is checked
+	ranges    *http.Transport // the same with HTTP/1 alone, for ranges side by side: one connection would share one window
 }
 
 // Option changes how an HTTP works.
@@ -33,15 +34,21 @@ func RootCAs(pool *x509.CertPool) Option {
 
 // NewHTTP returns an HTTP that reads ranges of part bytes. c has been checked.
 func NewHTTP(c Config, part int64, options ...Option) *HTTP {
-	t := transport(c)
+	t, ranges := transport(c), transport(c)
 	for _, set := range options {
 		set(t)
+		set(ranges)
 	}
-	return &HTTP{config: c, part: part, transport: t}
+	ranges.ForceAttemptHTTP2, ranges.Protocols = false, new(http.Protocols)
+	ranges.Protocols.SetHTTP1(true)
+	return &HTTP{config: c, part: part, transport: t, ranges: ranges}
 }
 
 // Close closes the connections that wait for their next use. Open media are not touched.
-func (h *HTTP) Close() { h.transport.CloseIdleConnections() }
+func (h *HTTP) Close() {
+	h.transport.CloseIdleConnections()
+	h.ranges.CloseIdleConnections()
+}
 
 // Open implements Source.
 func (h *HTTP) Open(ctx context.Context, r Request) (*Media, error) {
@@ -55,12 +62,15 @@ func (h *HTTP) Open(ctx context.Context, r Request) (*Media, error) {
 	case r.Size > int64(h.config.MaxBytes):
 		return nil, corrupt(op, tooLong)
 	}
-	s := newStream(ctx, h, u, r)
-	if err := s.start(); err != nil {
-		_ = s.Close() // err is the reason
+	f := newFirst(ctx, h, u, r)
+	if err := f.start(); err != nil {
+		_ = f.Close() // err is the reason
 		return nil, err
 	}
-	m := NewMedia(s, s.total, int64(h.config.MaxBytes))
+	m := NewMedia(f, f.total, int64(h.config.MaxBytes))
+	if f.ranged {
+		m = NewRangedMedia(f, f.total, int64(h.config.MaxBytes), f.left, f.fill)
+	}
 	m.Host = u.Host
 	if err := m.look(r.Format); err != nil {
 		_ = m.Close() // likewise
@@ -69,8 +79,8 @@ func (h *HTTP) Open(ctx context.Context, r Request) (*Media, error) {
 	return m, nil
 }
 
-// get asks for the media, or for a range of them, and follows redirects. It returns only 200, 206 and, to a range, 416.
-func (h *HTTP) get(ctx, parent context.Context, u *url.URL, header http.Header) (*http.Response, error) {
+// get asks for the media, or for a range of them, over via, and follows redirects. It returns only 200, 206 and, to a range, 416.
+func (h *HTTP) get(ctx context.Context, via *http.Transport, u *url.URL, header http.Header) (*http.Response, error) {
 	for range maxRedirects + 1 {
 		if err := h.checkURL(u); err != nil {
 			return nil, err
@@ -85,9 +95,9 @@ func (h *HTTP) get(ctx, parent context.Context, u *url.URL, header http.Header) 
 			password, _ := u.User.Password()
 			req.SetBasicAuth(u.User.Username(), password) // for this host, not for where it sends us on to
 		}
-		resp, err := h.transport.RoundTrip(req)
+		resp, err := via.RoundTrip(req)
 		if err != nil {
-			return nil, failed(ctx, parent, op, err)
+			return nil, failed(ctx, op, err)
 		}
 		next, err := redirect(resp)
 		if next == nil && err == nil {

@@ -45,6 +45,9 @@ type Media struct {
 	seen  int64  // bytes that body has given
 	head  []byte // of these, what was looked at and is yet to be given out
 	err   error  // how it ended
+
+	first int64
+	fill  Filler // nil if the media are not Ranged
 }
 
 // NewMedia makes Media of a body that promises size bytes (-1: unknown) and may have limit at the most. Errors of body's
