@@ -88,6 +88,32 @@ type Upload interface {
 	Abort(ctx context.Context) error
 }
 
+// Streamer is a Writer that can also take an object in one request while the object is still being read. That costs
+// little memory and one request, where an upload in parts costs buffers and a request for each; but what breaks has to
+// be read again from the start.
+type Streamer interface {
+	Writer
+	// Stream begins to create key, conditional on its absence, from size bytes (1 to MaxStream) that come by Write. ctx
+	// covers all of it.
+	Stream(ctx context.Context, key string, size int64, o Options) (Stream, error)
+}
+
+// Stream is one object on its way in one request. Nothing is visible before Commit. It is not for concurrent use;
+// Commit or Abort ends it.
+type Stream interface {
+	// Write sends the next bytes; p is free again on return. Once the store has answered that somebody's object may be
+	// there, Write takes the rest without sending it, and Commit says ErrUnknown.
+	io.Writer
+	// Commit makes the object visible, with d's checksum and these tags, if exactly the announced size was written.
+	// ErrUnknown: Stat and compare. The Info is what the answer proves, as with Writer.Put.
+	Commit(ctx context.Context, d digest.Digest, tags map[string]string) (Info, error)
+	// Abort gives the object up. Safe after a failed Commit.
+	Abort(ctx context.Context) error
+}
+
+// MaxStream is the largest object in bytes that one request creates, of those that S3 takes.
+const MaxStream = 5 << 30
+
 // MaxParts is the largest part number that every store takes.
 const MaxParts = 10_000
 

@@ -14,8 +14,10 @@ const (
 	Put         Op = "put"
 	Create      Op = "create"
 	Part        Op = "part"
-	Commit      Op = "commit"
-	Abort       Op = "abort"
+	Stream      Op = "stream"
+	Write       Op = "write"
+	Commit      Op = "commit" // of an upload or a stream
+	Abort       Op = "abort"  // likewise
 	Abandon     Op = "abandon"
 	Stat        Op = "stat"
 	ReadSidecar Op = "read_sidecar"

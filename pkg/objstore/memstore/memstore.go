@@ -24,7 +24,8 @@ type Store struct {
 
 	mu      sync.Mutex
 	objects map[string]Object
-	uploads map[string]*upload // open ones, by ID
+	uploads map[string]*upload   // open ones, by ID
+	streams map[*stream]struct{} // open ones
 	serial  int
 	calls   map[Op]int
 	before  map[Op][]Hook
@@ -44,7 +45,7 @@ type Object struct {
 // New returns an empty bucket of that name.
 func New(bucket string) *Store {
 	return &Store{
-		bucket: bucket, now: time.Now, objects: map[string]Object{}, uploads: map[string]*upload{},
+		bucket: bucket, now: time.Now, objects: map[string]Object{}, uploads: map[string]*upload{}, streams: map[*stream]struct{}{},
 		calls: map[Op]int{}, before: map[Op][]Hook{}, after: map[Op][]Hook{},
 	}
 }
@@ -67,11 +68,11 @@ func (s *Store) Keys() int {
 	return len(s.objects)
 }
 
-// OpenUploads returns how many uploads are neither committed nor aborted.
+// OpenUploads returns how many uploads and streams are neither committed nor aborted.
 func (s *Store) OpenUploads() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.uploads)
+	return len(s.uploads) + len(s.streams)
 }
 
 // Plant puts an object under key, whatever is there: what somebody else does behind the program's back.

@@ -14,25 +14,29 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	objstoretest.Run(t, func(*testing.T) objstoretest.Pair {
-		s := memstore.New("recordings")
-		lost := fault.New(fault.Unavailable, fault.Store, "wait for the answer", objstore.ErrUnknown)
-		return objstoretest.Pair{
-			Writer: s, Reader: s,
-			Look: func(t testing.TB, key string) (string, map[string]string) {
-				o, ok := s.Object(key)
-				if !ok {
-					t.Fatalf("%s is not there", key)
-				}
-				return o.ContentType, o.Tags
-			},
-			LoseAnswers: func() func() {
-				s.After(memstore.Put, memstore.Always(lost))
-				s.After(memstore.Commit, memstore.Always(lost))
-				return s.Heal
-			},
-		}
-	})
+	for _, run := range []func(*testing.T, func(*testing.T) objstoretest.Pair){objstoretest.Run, objstoretest.RunStreams} {
+		run(t, pair)
+	}
+}
+
+func pair(*testing.T) objstoretest.Pair {
+	s := memstore.New("recordings")
+	lost := fault.New(fault.Unavailable, fault.Store, "wait for the answer", objstore.ErrUnknown)
+	return objstoretest.Pair{
+		Writer: s, Reader: s,
+		Look: func(t testing.TB, key string) (string, map[string]string) {
+			o, ok := s.Object(key)
+			if !ok {
+				t.Fatalf("%s is not there", key)
+			}
+			return o.ContentType, o.Tags
+		},
+		LoseAnswers: func() func() {
+			s.After(memstore.Put, memstore.Always(lost))
+			s.After(memstore.Commit, memstore.Always(lost))
+			return s.Heal
+		},
+	}
 }
 
 func TestTheNthCallFailsBeforeItTakesEffect(t *testing.T) {

@@ -74,10 +74,12 @@ func look(t testing.TB, key string) (string, map[string]string) {
 }
 
 func TestConformanceOnARealServer(t *testing.T) {
-	objstoretest.Run(t, func(t *testing.T) objstoretest.Pair {
-		w, r, proxy := openReal(t)
-		return objstoretest.Pair{Writer: w, Reader: r, Look: look, LoseAnswers: proxy.LoseAnswers}
-	})
+	for _, run := range []func(*testing.T, func(*testing.T) objstoretest.Pair){objstoretest.Run, objstoretest.RunStreams} {
+		run(t, func(t *testing.T) objstoretest.Pair {
+			w, r, proxy := openReal(t)
+			return objstoretest.Pair{Writer: w, Reader: r, Look: look, LoseAnswers: proxy.LoseAnswers}
+		})
+	}
 }
 
 func TestTheAnswerToACommitProvesTheBytes(t *testing.T) {

@@ -127,7 +127,7 @@ func (u *upload) Commit(ctx context.Context, d digest.Digest, tags map[string]st
 	info := proven(objstore.Info{
 		Key: u.key, Size: d.Size, ETag: unquote(out.ETag), VersionID: aws.ToString(out.VersionId), ContentType: u.options.ContentType, Latest: true,
 	}, out.ChecksumCRC64NVME)
-	return info, u.retag(ctx, tags)
+	return info, u.store.retag(ctx, u.key, u.options.Tags, tags)
 }
 
 // complete returns the parts in order, having checked that none is missing.
@@ -152,11 +152,11 @@ func (u *upload) complete(op string, size int64) ([]types.CompletedPart, error) 
 	return parts, nil
 }
 
-// retag sets the tags of the object just created where they are not those that the upload was opened with: S3 takes no
-// tags with the commit. The object stays, whatever comes of it. No version is named: that would need a further permission,
+// retag sets the tags of the object just created where they are not those that it was begun with: S3 takes no tags with
+// the commit. The object stays, whatever comes of it. No version is named: that would need a further permission,
 // and the key can have no other version while nobody deletes or overwrites.
-func (u *upload) retag(ctx context.Context, tags map[string]string) (err error) {
-	if maps.Equal(tags, u.options.Tags) {
+func (s *Store) retag(ctx context.Context, key string, have, tags map[string]string) (err error) {
+	if maps.Equal(tags, have) {
 		return nil
 	}
 	set := make([]types.Tag, 0, len(tags))
@@ -165,8 +165,8 @@ func (u *upload) retag(ctx context.Context, tags map[string]string) (err error) 
 	}
 	slices.SortFunc(set, func(a, b types.Tag) int { return cmp.Compare(*a.Key, *b.Key) })
 	for range tagTries {
-		_, err = u.store.client.PutObjectTagging(ctx, &s3.PutObjectTaggingInput{
-			Bucket: &u.store.name, Key: &u.key, Tagging: &types.Tagging{TagSet: set},
+		_, err = s.client.PutObjectTagging(ctx, &s3.PutObjectTaggingInput{
+			Bucket: &s.name, Key: &key, Tagging: &types.Tagging{TagSet: set},
 		})
 		if err == nil {
 			return nil
@@ -175,7 +175,7 @@ func (u *upload) retag(ctx context.Context, tags map[string]string) (err error) 
 			break
 		}
 	}
-	return u.store.fail("tag "+u.key, err)
+	return s.fail("tag "+key, err)
 }
 
 // Abort implements objstore.Upload.
