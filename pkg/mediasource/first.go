@@ -3,7 +3,6 @@ package mediasource
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -107,8 +106,14 @@ func (f *first) fill(ctx context.Context, off int64, p []byte) error {
 	defer s.Close()
 	defer context.AfterFunc(f.media, func() { s.cancel(reason(f.media)) })()
 	s.off, s.mark, s.end, s.step = off, off, off+int64(len(p)), int64(len(p))
-	_, err := io.ReadFull(s, p)
-	return err
+	for len(p) > 0 {
+		n, err := s.Read(p) // not io.ReadFull: what is wrong with the end of a range may come along with its last bytes
+		if err != nil {
+			return err
+		}
+		p = p[n:]
+	}
+	return nil
 }
 
 // Close implements io.Closer. It ends all streams of the media.

@@ -79,38 +79,8 @@ func TestWithoutRangesOrAStrongETagOnePlainAnswerBringsAll(t *testing.T) {
 
 // TestTwoVersionsAreNeverSpliced lets the media change, or the answers go wrong, at the third request.
 func TestTwoVersionsAreNeverSpliced(t *testing.T) {
-	body, other := wav(5*part), append(wav(5*part-1), 'x')
-	answer := func(code int) http.HandlerFunc {
-		return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
-	}
-	partial := func(etag, span string, n int) http.HandlerFunc {
-		return func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("ETag", etag)
-			w.Header().Set("Content-Range", span)
-			w.WriteHeader(http.StatusPartialContent)
-			w.Write(body[2*part : 2*part+n])
-		}
-	}
-	for name, c := range map[string]struct {
-		then  http.HandlerFunc
-		class fault.Class
-		text  string
-	}{
-		"another version":      {file(other, `"v2"`), fault.Transient, "start again"},
-		"ranges no longer":     {func(w http.ResponseWriter, _ *http.Request) { w.Write(body) }, fault.Transient, "start again"},
-		"206 of another ETag":  {partial(`"v2"`, "bytes 2000-2999/5000", part), fault.Transient, "changed"},
-		"206 of a weak ETag":   {partial(`W/"v1"`, "bytes 2000-2999/5000", part), fault.Transient, "changed"},
-		"206 without ETag":     {partial("", "bytes 2000-2999/5000", part), fault.Transient, "changed"},
-		"another place":        {partial(`"v1"`, "bytes 1000-1999/5000", part), fault.Transient, "another range"},
-		"more than asked for":  {partial(`"v1"`, "bytes 2000-3999/5000", 2*part), fault.Transient, "another range"},
-		"no place":             {partial(`"v1"`, "", part), fault.Transient, "Content-Range"},
-		"nonsense":             {partial(`"v1"`, "bytes 2000-/5000", part), fault.Transient, "Content-Range"},
-		"another total":        {partial(`"v1"`, "bytes 2000-2999/6000", part), fault.Corrupt, "promised"},
-		"another length":       {partial(`"v1"`, "bytes 2000-2999/5000", 10), fault.Transient, "another length"},
-		"shorter by now":       {answer(http.StatusRequestedRangeNotSatisfiable), fault.Transient, "416"},
-		"the link has expired": {answer(http.StatusForbidden), fault.SourceGone, "403"},
-		"a sick host":          {answer(http.StatusBadGateway), fault.Unavailable, "502"},
-	} {
+	body := wav(5 * part)
+	for name, c := range spoilt(body) {
 		t.Run(name, func(t *testing.T) {
 			var o *origin
 			o = serve(t, func(w http.ResponseWriter, r *http.Request) {
