@@ -51,6 +51,7 @@ type Copier struct {
 	Agreement digest.Agreement
 	Audit     Auditor
 	Buffers   *Buffers
+	StreamMax int64       // up to this many bytes a recording may go in one request while it is read; 0: none does
 	Read      func(n int) // told of media bytes as they are read
 	Now       func() time.Time
 	Log       *zap.Logger
@@ -107,6 +108,7 @@ func (c *Copier) Copy(ctx context.Context, job Job) (Result, error) {
 	if err != nil {
 		return Result{}, hold.cause(err)
 	}
+	staged.discard() // its memory; nothing else is left of it
 	held, err = c.stillAgreed(ctx, job, held)
 	if err != nil {
 		return Result{}, hold.cause(err)

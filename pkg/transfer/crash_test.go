@@ -14,14 +14,26 @@ import (
 // TestACrashAnywhereIsFinishedByTheNextDelivery fails one call of the store after the other, before or after it took
 // effect, with and without the ledger's memory of it, until a copy gets through; then both tiers must hold the same.
 func TestACrashAnywhereIsFinishedByTheNextDelivery(t *testing.T) {
-	ops := []memstore.Op{memstore.Put, memstore.Create, memstore.Part, memstore.Commit, memstore.Stat, memstore.ReadSidecar, memstore.Abort}
-	for _, n := range []int{100, 3*part + 5} {
-		for _, op := range ops {
+	both := []memstore.Op{memstore.Put, memstore.Commit, memstore.Stat, memstore.ReadSidecar, memstore.Abort}
+	for _, c := range []struct {
+		size   int
+		stream bool
+		ops    []memstore.Op
+	}{
+		{100, false, both},
+		{3*part + 5, false, append(both, memstore.Create, memstore.Part)},
+		{3*part + 5, true, append(both, memstore.Stream, memstore.Write)},
+	} {
+		for _, op := range c.ops {
 			for nth := 1; nth <= 4; nth++ {
 				for _, lost := range []bool{false, true} {
 					for _, forgetful := range []bool{false, true} {
-						t.Run(fmt.Sprintf("%d bytes, %s %d, answer lost %v, ledger lost %v", n, op, nth, lost, forgetful), func(t *testing.T) {
-							crash(t, n, op, nth, lost, forgetful)
+						t.Run(fmt.Sprintf("%d bytes, streamed %v, %s %d, answer lost %v, ledger lost %v", c.size, c.stream, op, nth, lost, forgetful), func(t *testing.T) {
+							w := newWorld(t)
+							if c.stream {
+								w.copiers[tier.Primary].StreamMax = 1 << 30
+							}
+							crash(t, w, c.size, op, nth, lost, forgetful)
 						})
 					}
 				}
@@ -30,8 +42,7 @@ func TestACrashAnywhereIsFinishedByTheNextDelivery(t *testing.T) {
 	}
 }
 
-func crash(t *testing.T, n int, op memstore.Op, nth int, lost, forgetful bool) {
-	w := newWorld(t)
+func crash(t *testing.T, w *world, n int, op memstore.Op, nth int, lost, forgetful bool) {
 	job := w.job("rec-1", media(n))
 	failed := fault.New(fault.Unavailable, fault.Store, string(op), fmt.Errorf("%w: %w", objstore.ErrUnknown, errBroken))
 	hook := w.stores[tier.Primary].Before
@@ -70,7 +81,7 @@ func crash(t *testing.T, n int, op memstore.Op, nth int, lost, forgetful bool) {
 	if a, b := w.sidecar(tier.Primary, job), w.sidecar(tier.Backup, job); a == "" || a != b {
 		t.Errorf("sidecars %q and %q", a, b)
 	}
-	if left := w.stores[tier.Primary].OpenUploads(); left > 0 && !forgetful && op != memstore.Abort && op != memstore.Create {
+	if left := w.stores[tier.Primary].OpenUploads(); left > 0 && !forgetful && op != memstore.Abort && op != memstore.Create && op != memstore.Stream {
 		t.Errorf("%d uploads are left open", left)
 	}
 }

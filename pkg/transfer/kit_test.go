@@ -146,6 +146,9 @@ type source struct {
 	opened int
 	fail   error
 	hook   func() // called when the media have been read
+	ranged bool   // beyond the first part, by ranges
+	filled func(off int64) error
+	cut    int // how many bytes are missing at the end; negative: how many come on top
 }
 
 func (s *source) put(url string, body []byte) {
@@ -166,7 +169,25 @@ func (s *source) Open(_ context.Context, r mediasource.Request) (*mediasource.Me
 	if r.SizeOptional {
 		size = -1
 	}
-	return mediasource.NewMedia(&reader{Reader: bytes.NewReader(body), done: s.hook}, size, 1<<40), nil
+	var come []byte
+	if s.cut > 0 {
+		come = body[:len(body)-s.cut]
+	} else {
+		come = append(bytes.Clone(body), make([]byte, -s.cut)...)
+	}
+	in := &reader{Reader: bytes.NewReader(come), done: s.hook}
+	if !s.ranged || size <= part {
+		return mediasource.NewMedia(in, size, 1<<40), nil
+	}
+	return mediasource.NewRangedMedia(in, size, 1<<40, part, func(ctx context.Context, off int64, p []byte) error {
+		if s.filled != nil {
+			if err := s.filled(off); err != nil {
+				return err
+			}
+		}
+		copy(p, body[off:])
+		return ctx.Err()
+	}), nil
 }
 
 type reader struct {

@@ -3,11 +3,9 @@ package transfer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 
 	"go.uber.org/zap"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/twinreel/twinreel/pkg/digest"
 	"github.com/twinreel/twinreel/pkg/event"
@@ -16,18 +14,17 @@ import (
 	"github.com/twinreel/twinreel/pkg/objstore"
 )
 
-// partsInFlight is how many parts of one recording are on their way to the store while the next is read.
-const partsInFlight = 2
-
-// staged is a recording that has been read to its end and hashed, of which nothing is visible yet: either its bytes, when
-// they fit one part, or an upload whose parts the store has.
+// staged is a recording that has been read to its end and hashed, of which nothing is visible yet: its bytes, when they
+// fit one buffer; or a request whose end is held back; or an upload whose parts the store has.
 type staged struct {
 	copier *Copier
 	hold   *hold
 	key    string
 	digest digest.Digest
-	body   *Buffer         // small: the whole recording
-	upload objstore.Upload // large; nil once committed
+	// One of these, until it is committed.
+	body   *Buffer
+	stream objstore.Stream
+	upload objstore.Upload
 }
 
 // stage reads the media once, in order, and leaves it ready to commit. The bytes have been held against the event's size
@@ -64,116 +61,98 @@ func (c *Copier) open(ctx context.Context, data event.Data) (*mediasource.Media,
 	})
 }
 
-// read takes the media in, part by part. What fits one part stays in memory; anything longer becomes an upload.
+// read takes the media in, on the way that suits them.
 func (s *staged) read(ctx context.Context, media *mediasource.Media, job Job) error {
-	part := s.copier.Buffers.Part()
-	want := part
-	if media.Size >= 0 && media.Size < int64(part) {
-		want = int(media.Size)
+	switch s.copier.way(media) {
+	case whole:
+		return s.keep(ctx, media)
+	case streamed:
+		return s.send(ctx, media, job)
+	default:
+		return s.split(ctx, media, job)
 	}
-	hasher := digest.NewHasher()
-	first, last, err := s.fill(ctx, media, hasher, want)
+}
+
+// keep reads what fits one buffer into it.
+func (s *staged) keep(ctx context.Context, media *mediasource.Media) error {
+	buf, err := s.copier.Buffers.Get(ctx, int(media.Size))
 	if err != nil {
 		return err
 	}
-	if last || int64(len(first.B)) == media.Size {
-		s.body = first
-		if err := ended(media, last); err != nil {
+	s.body = buf
+	last, err := s.fill(media, buf)
+	if err != nil {
+		return err
+	}
+	hasher := digest.NewHasher()
+	_, _ = hasher.Write(buf.B)
+	s.digest = hasher.Digest()
+	return ended(media, last)
+}
+
+// piece is how many bytes of a stream are read, hashed and sent at a time: few enough to stay in the processor's cache.
+const piece = 128 << 10
+
+// send reads, hashes and sends piece after piece in one request. Its end waits for the commit.
+func (s *staged) send(ctx context.Context, media *mediasource.Media, job Job) error {
+	options, err := s.options(ctx, job)
+	if err != nil {
+		return err
+	}
+	size := min(piece, s.copier.Buffers.Part())
+	buf, err := s.copier.Buffers.Get(ctx, size)
+	if err != nil {
+		return err
+	}
+	defer buf.Free()
+	store, ok := s.copier.Store.(objstore.Streamer)
+	if !ok {
+		return fault.New(fault.Permanent, fault.Worker, "stream "+s.key, errors.New("the store takes no streams"))
+	}
+	if s.stream, err = store.Stream(s.hold.ctx, s.key, media.Size, options); err != nil {
+		return err
+	}
+	hasher := digest.NewHasher()
+	for last := false; !last; {
+		buf.B = buf.B[:size]
+		if last, err = s.fill(media, buf); err != nil {
 			return err
 		}
-		s.digest = hasher.Digest()
-		return nil
-	}
-	if err := s.begin(ctx, job); err != nil {
-		first.Free()
-		return err
-	}
-	if err := s.parts(ctx, media, hasher, first); err != nil {
-		return err
+		_, _ = hasher.Write(buf.B)
+		if _, err := s.stream.Write(buf.B); err != nil {
+			return err
+		}
 	}
 	s.digest = hasher.Digest()
 	return nil
 }
 
-// begin opens the upload, with the tags that were agreed on if the sibling came first, so that a crash cannot leave
-// others; an event that contradicts the agreement gets no further. Else the event's own tags are as good as any: what is
-// agreed on later comes with the commit.
-func (s *staged) begin(ctx context.Context, job Job) error {
+// options are those that a stream or an upload is begun with: with the tags that were agreed on if the sibling came first,
+// so that a crash cannot leave others; an event that contradicts the agreement gets no further. Else the event's own tags
+// are as good as any: what is agreed on later comes with the commit.
+func (s *staged) options(ctx context.Context, job Job) (objstore.Options, error) {
 	side := event.NewSidecar(job.Event, digest.Digest{})
 	held, err := s.copier.Agreement.Get(ctx, job.key())
 	if err == nil && !held.Forgotten {
 		if err := contradicts(job.Event, held.Entry); err != nil {
-			return err
+			return objstore.Options{}, err
 		}
 		if agreed, err := event.ParseSidecar(held.Sidecar); err == nil {
 			side = agreed
 		}
 	}
-	upload, err := s.copier.Store.Create(ctx, s.key, objstore.Options{ContentType: side.ContentType, Tags: side.ObjectTags()})
-	if err != nil {
-		return err
-	}
-	s.upload = upload
-	return s.hold.opened(ctx, upload.ID())
+	return objstore.Options{ContentType: side.ContentType, Tags: side.ObjectTags()}, nil
 }
 
-// parts sends part after part while the next is read; hashing stays in order.
-func (s *staged) parts(ctx context.Context, media *mediasource.Media, hasher *digest.Hasher, first *Buffer) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(partsInFlight)
-	err := s.feed(ctx, media, hasher, first, func(n int, buf *Buffer) {
-		g.Go(func() error {
-			defer buf.Free()
-			return s.upload.Part(ctx, n, buf.B, digest.CRC64(buf.B))
-		})
-	})
-	// Parts on their way are let through even when reading failed: an abort that overtakes one may leave the upload open.
-	// A failed part ends the context, which fails the reading as well: then the part's error is the reason.
-	if sent := g.Wait(); sent != nil {
-		return sent
+// fill reads the media into the buffer until it is full or, as last says, the media have ended.
+func (s *staged) fill(media *mediasource.Media, buf *Buffer) (last bool, err error) {
+	n, err := io.ReadFull(media, buf.B)
+	buf.B = buf.B[:n]
+	s.copier.Read(n)
+	if err != nil && !isFault(err) && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) {
+		return true, nil
 	}
-	return err
-}
-
-// feed gives each part, from the first one on, to send, which frees it.
-func (s *staged) feed(ctx context.Context, media *mediasource.Media, hasher *digest.Hasher, buf *Buffer, send func(int, *Buffer)) (err error) {
-	last := false
-	for n := 1; n <= objstore.MaxParts; n++ {
-		send(n, buf)
-		if last {
-			return nil
-		}
-		buf, last, err = s.fill(ctx, media, hasher, s.copier.Buffers.Part())
-		if err != nil {
-			return err
-		}
-		if len(buf.B) == 0 {
-			buf.Free()
-			return nil
-		}
-	}
-	buf.Free()
-	return fault.New(fault.Permanent, fault.Source, "read media", fmt.Errorf("it is longer than %d parts; raise TWINREEL_PART_BYTES", objstore.MaxParts))
-}
-
-// fill reads up to n bytes into a new buffer and hashes them. last says that the media ended with them.
-func (s *staged) fill(ctx context.Context, media *mediasource.Media, hasher *digest.Hasher, n int) (buf *Buffer, last bool, err error) {
-	buf, err = s.copier.Buffers.Get(ctx, n)
-	if err != nil {
-		return nil, false, err
-	}
-	got, err := io.ReadFull(media, buf.B)
-	buf.B = buf.B[:got]
-	s.copier.Read(got)
-	switch {
-	case err != nil && !isFault(err) && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)):
-		last = true
-	case err != nil:
-		buf.Free()
-		return nil, false, err
-	}
-	_, _ = hasher.Write(buf.B)
-	return buf, last, nil
+	return false, err
 }
 
 // isFault reports whether err was classified where it arose: then it is no plain end of the media.
@@ -199,13 +178,18 @@ func ended(media *mediasource.Media, last bool) error {
 }
 
 // commit makes the recording visible, conditional on the absence of its key.
-func (s *staged) commit(ctx context.Context, d digest.Digest, o objstore.Options) (objstore.Info, error) {
-	if s.upload == nil {
-		return s.copier.Store.Put(ctx, s.key, s.body.B, d, o)
-	}
-	info, err := s.upload.Commit(ctx, d, o.Tags)
-	if err == nil {
-		s.upload, s.hold.closed = nil, true
+func (s *staged) commit(ctx context.Context, d digest.Digest, o objstore.Options) (info objstore.Info, err error) {
+	switch {
+	case s.stream != nil:
+		if info, err = s.stream.Commit(ctx, d, o.Tags); err == nil {
+			s.stream = nil
+		}
+	case s.upload != nil:
+		if info, err = s.upload.Commit(ctx, d, o.Tags); err == nil {
+			s.upload, s.hold.closed = nil, true
+		}
+	default:
+		info, err = s.copier.Store.Put(ctx, s.key, s.body.B, d, o)
 	}
 	return info, err
 }
@@ -213,19 +197,21 @@ func (s *staged) commit(ctx context.Context, d digest.Digest, o objstore.Options
 // discard frees what is staged: the memory, and in the store what was not committed. It works when the copy's own
 // context has ended.
 func (s *staged) discard() {
-	if s.body != nil {
-		s.body.Free()
-		s.body = nil
-	}
-	if s.upload == nil {
-		return
-	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.hold.ctx), tidyTimeout)
 	defer cancel()
-	err := s.upload.Abort(ctx)
-	if s.hold.closed = err == nil; err != nil {
+	var err error
+	switch {
+	case s.body != nil:
+		s.body.Free()
+	case s.stream != nil:
+		err = s.stream.Abort(ctx)
+	case s.upload != nil:
+		err = s.upload.Abort(ctx)
+		s.hold.closed = err == nil
+	}
+	if err != nil {
 		s.copier.Log.Warn("an upload could not be aborted; the next delivery tries again", zap.String("tier", s.copier.Tier.String()),
 			zap.String("object_key", s.key), zap.String("error", fault.Text(err)))
 	}
-	s.upload = nil
+	s.body, s.stream, s.upload = nil, nil, nil
 }

@@ -21,6 +21,10 @@ import (
 // besides is what a worker needs in memory besides its media buffers, as a target for the garbage collector.
 const besides = 64 << 20
 
+// streamMax is up to how many bytes a recording goes up in one request while it is read: beyond it, having to read all
+// again after a failure would be dear.
+const streamMax = 64 << 20
+
 // storeLook is how long the readiness detail of the store is believed: looking is a request that somebody pays.
 const storeLook = 30 * time.Second
 
@@ -59,7 +63,7 @@ func Run(ctx context.Context, s *service.Service, c Config, t tier.Tier, store o
 		config: c, publisher: publisher, gate: gate, hosts: newHosts(), metrics: m, logger: s.Log,
 		copier: &transfer.Copier{
 			Tier: t, Source: mediasource.NewHTTP(c.Source, int64(c.Work.Part)), Store: store, Ledger: redis, Agreement: agreed, Audit: gate,
-			Buffers: buffers, Read: func(n int) { m.bytes.Add(float64(n)) }, Now: time.Now, Log: s.Log,
+			Buffers: buffers, StreamMax: streamMax, Read: func(n int) { m.bytes.Add(float64(n)) }, Now: time.Now, Log: s.Log,
 		},
 	}
 	w.consume(ctx, s.Drain(), js)
