@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -20,19 +21,21 @@ const (
 	poolSize    = 64               // idle connections that are kept
 	idleTimeout = 30 * time.Second // below StallTimeout, so that none is used again just as it stalls
 	dialTimeout = 10 * time.Second
-	writeBuffer = 64 << 10 // bytes; media leave in few system calls
+	writeBuffer = 64 << 10  // bytes
+	copyBuffer  = 256 << 10 // bytes; media leave in few system calls
 )
 
 // TuneTransport makes t what a driver talks through: enough connections, no compression on the way, TLS 1.2 or better,
 // and an end to whatever stands still for the time stall.
 func TuneTransport(t *http.Transport, stall time.Duration) {
 	dialer := net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}
+	buffers := &sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 	t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		c, err := dialer.DialContext(ctx, network, addr)
 		if err != nil {
 			return nil, err
 		}
-		return &guarded{c, stall}, nil
+		return &guarded{c, stall, buffers}, nil
 	}
 	t.MaxIdleConns, t.MaxIdleConnsPerHost = poolSize, poolSize
 	t.IdleConnTimeout = idleTimeout
@@ -49,7 +52,8 @@ func TuneTransport(t *http.Transport, stall time.Duration) {
 // body is on its way no answer is due.
 type guarded struct {
 	net.Conn
-	stall time.Duration
+	stall   time.Duration
+	buffers *sync.Pool
 }
 
 func (c *guarded) Read(p []byte) (int, error) {
@@ -64,6 +68,27 @@ func (c *guarded) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return c.Conn.Write(p)
+}
+
+// ReadFrom implements io.ReaderFrom, which net/http uses for bodies: it would copy them in pieces of 32 KiB.
+func (c *guarded) ReadFrom(r io.Reader) (n int64, err error) {
+	buf, _ := c.buffers.Get().(*[copyBuffer]byte)
+	defer c.buffers.Put(buf)
+	for {
+		got, end := r.Read(buf[:])
+		if got > 0 {
+			sent, err := c.Write(buf[:got])
+			if n += int64(sent); err != nil {
+				return n, err
+			}
+		}
+		switch {
+		case errors.Is(end, io.EOF):
+			return n, nil
+		case end != nil:
+			return n, end
+		}
+	}
 }
 
 // NeverSent reports whether err, of a request without an answer, arose before anything could reach the store: no
