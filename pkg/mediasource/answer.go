@@ -30,7 +30,7 @@ func (s *stream) next() error {
 	if err := s.spend(s.op); err != nil {
 		return err
 	}
-	resp, err := s.ask(s.off, min(s.off+s.step, s.end)-1) //nolint:bodyclose // Close closes it
+	resp, err := s.ask(s.off, s.until()-1) //nolint:bodyclose // Close closes it
 	if err != nil {
 		return err
 	}
@@ -39,6 +39,14 @@ func (s *stream) next() error {
 		return changed(s.op, fmt.Sprintf("it answered %d to a range", resp.StatusCode))
 	}
 	return s.span(resp)
+}
+
+// until is where the range that comes next ends.
+func (s *stream) until() int64 {
+	if s.off < s.broken {
+		return s.broken
+	}
+	return min(s.off+s.step, s.end)
 }
 
 // span takes a 206, which has to be the range that was asked for, of the version that is pinned.
@@ -53,7 +61,7 @@ func (s *stream) span(resp *http.Response) error {
 		return changed(s.op, err.Error())
 	case got.total >= 0 && got.total != s.total:
 		return corrupt(s.op, fmt.Sprintf("the media have %d bytes, %d were promised", got.total, s.total))
-	case got.first != s.off, got.last >= min(s.off+s.step, s.end):
+	case got.first != s.off, got.last >= s.until():
 		return changed(s.op, "another range came than was asked for")
 	case resp.ContentLength >= 0 && resp.ContentLength != got.length():
 		return changed(s.op, "a range came with another length than it says")

@@ -144,9 +144,6 @@ func TestEachRangeThatBreaksIsGoneOnWithByItself(t *testing.T) {
 	for i := range 8 {
 		last := (i+1)*part - 1
 		want = append(want, fmt.Sprintf("bytes=%d-%d", i*part, last))
-		if i == 0 {
-			last = 100 + part - 1 // Read goes on part by part from where it is
-		}
 		want = append(want, fmt.Sprintf("bytes=%d-%d", i*part+100+i*101, last))
 	}
 	slices.Sort(want)

@@ -3,14 +3,19 @@ package mediasource_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -177,6 +182,96 @@ func TestRangesSideBySideHaveConnectionsOfTheirOwn(t *testing.T) {
 	}
 }
 
+func TestAHostThatSpeaksOnlyHTTP2IsFilledFromAllTheSame(t *testing.T) {
+	body := wav(5 * part)
+	o := &origin{}
+	o.Server = httptest.NewUnstartedServer(o.remember(file(body, `"v1"`)))
+	o.EnableHTTP2 = true
+	o.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if !slices.Contains(hello.SupportedProtos, "h2") {
+			return nil, errors.New("h2 or nothing")
+		}
+		return nil, nil
+	}}
+	o.Config.ErrorLog = log.New(io.Discard, "", 0)
+	o.StartTLS()
+	t.Cleanup(o.Close)
+	wantFilled(t, open(t, source(t, config(), mediasource.RootCAs(pool(o))), o.promised(len(body))), body)
+	if n := len(o.requests()); n != 5 {
+		t.Errorf("%d requests came through", n)
+	}
+}
+
+func TestAWholeAnswerIsLetGoOnceItsFirstPartIsRead(t *testing.T) {
+	body := wav(5 * part)
+	gone := make(chan struct{})
+	o := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Range") != "" {
+			file(body, `"v1"`)(w, r)
+			return
+		}
+		w.Header().Set("ETag", `"v1"`)
+		w.Header().Set("Accept-Ranges", "bytes")
+		w.Header().Set("Content-Length", fmt.Sprint(len(body)))
+		w.Write(body[:2*part])
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+		close(gone)
+	})
+	m := open(t, source(t, config()), o.request())
+	if _, err := io.CopyN(io.Discard, m, m.First()); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-gone:
+	case <-time.After(5 * time.Second):
+		t.Fatal("the connection is still held")
+	}
+	b := make([]byte, part)
+	if err := m.Fill(t.Context(), 4*part, b); err != nil || !bytes.Equal(b, body[4*part:]) {
+		t.Errorf("filled: %v", err)
+	}
+}
+
+// TestConnectionsAreKeptForTheNextRecordings holds more requests open at once than any small pool has room for, twice.
+func TestConnectionsAreKeptForTheNextRecordings(t *testing.T) {
+	const atOnce = 80
+	body := wav(4 * part)
+	var dialled atomic.Int64
+	var arrived sync.WaitGroup
+	o := &origin{}
+	o.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("If-Range") != "" {
+			arrived.Done()
+			arrived.Wait() // until all are here
+		}
+		file(body, `"v1"`)(w, r)
+	}))
+	o.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			dialled.Add(1)
+		}
+	}
+	o.Start()
+	t.Cleanup(o.Close)
+	m := open(t, source(t, config()), o.promised(len(body)))
+	var before int64
+	for range 2 {
+		before = dialled.Load()
+		arrived.Add(atOnce)
+		var g errgroup.Group
+		for range atOnce {
+			g.Go(func() error { return m.Fill(t.Context(), part, make([]byte, part)) })
+		}
+		if err := g.Wait(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := dialled.Load() - before; before == 0 || n != 0 {
+		t.Errorf("%d new connections for requests like those before", n)
+	}
+}
+
 func TestClosingAndCancellingEndFilling(t *testing.T) {
 	body := wav(5 * part)
 	for name, end := range map[string]func(closeMedia, cancelOpen, cancelFill func()){
@@ -208,12 +303,16 @@ func TestClosingAndCancellingEndFilling(t *testing.T) {
 			for range cap(ended) {
 				<-waits
 			}
+			began := time.Now()
 			end(func() { m.Close() }, cancelOpen, cancelFill)
 			for range cap(ended) {
 				err := <-ended
 				if err == nil || (name != "close" && !errors.Is(err, context.Canceled)) {
 					t.Errorf("%v", err)
 				}
+			}
+			if took := time.Since(began); took > 3*time.Second {
+				t.Errorf("it took %s", took)
 			}
 			if err := m.Fill(ctx, part, make([]byte, part)); err == nil {
 				t.Error("filled after the end")

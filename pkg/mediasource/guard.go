@@ -20,7 +20,7 @@ import (
 const (
 	dialTimeout  = 10 * time.Second
 	idleTimeout  = 30 * time.Second
-	idlePerHost  = 256
+	idlePerHost  = 4096 // as many as were in use at once, that is: none is closed that the next recordings will want
 	maxHeader    = 64 << 10
 	maxRedirects = 3
 )

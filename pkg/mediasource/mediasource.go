@@ -1,6 +1,10 @@
 // Package mediasource reads recordings from the platform's media host, and lets through only what can be one: the right
 // length, the right kind of file, one version of it from the first byte to the last, from an address that may be asked.
 //
+// Where a strong ETag pins the version and ranges are to be had, an answer that breaks off is gone on with by a request
+// for what is missing, up to 3 in a row that bring nothing and 16 for one range; and of large media any ranges can be had
+// side by side (Media.Fill). An answer of another version, length or place than was asked for ends the reading.
+//
 // Errors are faults of part Source. Their text names the host, never the link. By class:
 //
 //	SourceGone   401, 403, 404, 410: the link is expired or the media missing (Status is set)
@@ -35,7 +39,7 @@ type Source interface {
 }
 
 // Media is one recording's bytes, in order. Read returns io.EOF only at the true end, after the length was checked; any
-// other error is a fault. It is not for concurrent use. Close is prompt, and right at any time.
+// other error is a fault. It is not for concurrent use, but for Fill. Close is prompt, and right at any time.
 type Media struct {
 	Size int64  // in bytes, -1 if unknown
 	Host string // the host of the link, with its port if it has one; "" if they come from elsewhere

@@ -58,12 +58,13 @@ func (b *budget) wait() time.Duration {
 // again says whether the stream may go on after err by another request: nil if so, once it is time. What the host
 // answered on purpose is final, and so is a stall, which has lasted long enough.
 func (s *stream) again(err error) error {
-	if err == nil || s.etag == "" || s.ctx.Err() != nil || !brokeOff(err) {
+	if err == nil || s.etag == "" || s.off >= s.end || s.ctx.Err() != nil || !brokeOff(err) {
 		return err
 	}
 	if s.idle++; s.idle > maxIdle || s.answers >= maxAnswers {
 		return err
 	}
+	s.broken = max(s.broken, s.off+s.left)
 	s.drop()
 	return s.pause(s.wait())
 }

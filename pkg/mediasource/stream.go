@@ -36,6 +36,8 @@ type stream struct {
 	end  int64         // where the stretch ends, -1 if unknown
 	step int64         // bytes to ask for at once
 	budget
+
+	broken int64 // where the answer would have ended that broke off
 }
 
 // newStream returns a stream under the caller's context.
