@@ -48,7 +48,7 @@ func run(t *testing.T, c *queue.Consumer, h queue.Handler) running {
 }
 
 func live(t *testing.T, js jetstream.JetStream, slots int) *queue.Consumer {
-	return &queue.Consumer{JS: js, Name: queue.ConsumerName(tier.Primary, queue.Live), Lane: queue.Live, Slots: queue.NewSlots(slots), Log: zaptest.NewLogger(t)}
+	return &queue.Consumer{JS: js, Tier: tier.Primary, Slots: slots, Log: zaptest.NewLogger(t)}
 }
 
 func publish(t *testing.T, p *queue.Publisher, n int) {

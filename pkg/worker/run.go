@@ -18,8 +18,13 @@ import (
 	"github.com/twinreel/twinreel/pkg/transfer"
 )
 
-// besides is what a worker needs in memory besides its media buffers, as a target for the garbage collector.
-const besides = 64 << 20
+// How the garbage collector is set: what a worker needs in memory besides its media buffers, and how much garbage, as a
+// share of what lives, it may gather while all memory is below that. Small recordings leave little alive, so that by
+// default the collector would run for each few dozen of them.
+const (
+	besides   = 48 << 20
+	gcPercent = 300
+)
 
 // streamMax is up to how many bytes a recording goes up in one request while it is read: beyond it, having to read all
 // again after a failure would be dear.
@@ -32,6 +37,7 @@ const storeLook = 30 * time.Second
 // until ctx ends, and hands the rest back. Redis and the store may be away at any time.
 func Run(ctx context.Context, s *service.Service, c Config, t tier.Tier, store objstore.Writer) error {
 	debug.SetMemoryLimit(int64(c.Work.Memory) + besides)
+	debug.SetGCPercent(gcPercent)
 	nc, js, err := queue.Connect(c.NATS, s.Instance, s.Log)
 	if err != nil {
 		return err

@@ -90,16 +90,13 @@ func (w *Worker) open() int {
 	return w.config.Work.Concurrency
 }
 
-// consume runs both lanes until ctx ends and everything in hand is done or, when drain ends, handed back.
+// consume pulls until ctx ends and everything in hand is done or, when drain ends, handed back.
 func (w *Worker) consume(ctx, drain context.Context, js jetstream.JetStream) {
-	slots := queue.NewSlots(w.config.Work.Concurrency)
-	var lanes sync.WaitGroup
-	for _, lane := range queue.Lanes() {
-		c := &queue.Consumer{JS: js, Name: queue.ConsumerName(w.copier.Tier, lane), Lane: lane, Slots: slots, Open: w.open, Log: w.logger}
-		lanes.Go(func() { c.Run(ctx, drain, w.Handle) })
-	}
-	lanes.Go(func() { w.gate.watch(ctx, js) })
-	lanes.Wait()
+	c := &queue.Consumer{JS: js, Tier: w.copier.Tier, Slots: w.config.Work.Concurrency, Open: w.open, Log: w.logger}
+	var both sync.WaitGroup
+	both.Go(func() { c.Run(ctx, drain, w.Handle) })
+	both.Go(func() { w.gate.watch(ctx, js) })
+	both.Wait()
 }
 
 // Times of starting and of talking to NATS.

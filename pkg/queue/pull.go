@@ -1,0 +1,169 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"github.com/twinreel/twinreel/pkg/fault"
+)
+
+// Times of the pull loop.
+const (
+	pullWait      = time.Second            // one waiting pull request's life; bounds how long a stop, and a backfill, waits for it
+	pullPause     = 500 * time.Millisecond // after a failed pull, and between looks at a closed gate
+	backfillEvery = time.Second            // how often a busy live lane lets backfill have its share
+)
+
+// backfillShare is the part of all slots that backfill has beside a busy live lane, at least one.
+const backfillShare = 10
+
+// puller is a Consumer at work.
+type puller struct {
+	*Consumer
+	ctx, drain context.Context
+	handler    Handler
+
+	free     chan struct{} // one for each free slot
+	inHand   sync.WaitGroup
+	lanes    map[Lane]jetstream.Consumer
+	backfill atomic.Int32 // messages of that lane in hand
+	looked   time.Time    // when backfill was last asked for
+}
+
+// Run pulls and handles until ctx ends, then waits for the messages in hand. The handlers' context ends with drain.
+// What still arrives once ctx has ended is handed back unopened.
+func (c *Consumer) Run(ctx, drain context.Context, h Handler) {
+	p := &puller{Consumer: c, ctx: ctx, drain: drain, handler: h, free: make(chan struct{}, c.Slots), lanes: map[Lane]jetstream.Consumer{}}
+	for range c.Slots {
+		p.free <- struct{}{}
+	}
+	defer p.inHand.Wait()
+	for ctx.Err() == nil {
+		n := p.take()
+		if n == 0 {
+			pause(ctx, pullPause)
+			continue
+		}
+		rest, err := p.round(n)
+		p.give(rest)
+		if err != nil && ctx.Err() == nil {
+			clear(p.lanes) // the consumer may have been made anew meanwhile
+			c.Log.Warn("pull failed", zap.Stringer("tier", c.Tier), zap.String("error", fault.Text(err)))
+			pause(ctx, pullPause)
+		}
+	}
+}
+
+// take takes all free slots, as far as the gate lets them be used, and waits for the first. 0: the gate is closed, or it
+// is time to end.
+func (p *puller) take() (n int) {
+	closed := 0 // slots that are not to be used now
+	if p.Open != nil {
+		closed = p.Slots - max(0, p.Open())
+	}
+	if closed >= p.Slots {
+		return 0
+	}
+	for {
+		select {
+		case <-p.free:
+			n++
+			continue
+		default:
+		}
+		if n > max(closed, 0) {
+			p.give(max(closed, 0))
+			return n - max(closed, 0)
+		}
+		select { // none is free: wait for one
+		case <-p.free:
+			n++
+		case <-p.ctx.Done():
+			p.give(n)
+			return 0
+		}
+	}
+}
+
+func (p *puller) give(n int) {
+	for range n {
+		p.free <- struct{}{}
+	}
+}
+
+// round uses n slots for what there is: live first, what it leaves over for backfill; where there is nothing it waits for
+// live. Each second backfill comes first with its share, so that a busy live lane cannot starve it. It returns the slots
+// left over.
+func (p *puller) round(n int) (rest int, err error) {
+	rest = n
+	if share := max(1, p.Slots/backfillShare) - int(p.backfill.Load()); share > 0 && time.Since(p.looked) >= backfillEvery {
+		if rest, err = p.pull(Backfill, rest, min(rest, share), jetstream.Consumer.FetchNoWait); err != nil {
+			return rest, err
+		}
+		p.looked = time.Now()
+	}
+	if rest > 0 {
+		if rest, err = p.pull(Live, rest, rest, jetstream.Consumer.FetchNoWait); err != nil {
+			return rest, err
+		}
+	}
+	if rest == 0 {
+		return 0, nil
+	}
+	if rest, err = p.pull(Backfill, rest, rest, jetstream.Consumer.FetchNoWait); err != nil || rest < n {
+		return rest, err
+	}
+	return p.pull(Live, rest, rest, func(c jetstream.Consumer, n int) (jetstream.MessageBatch, error) {
+		return c.Fetch(n, jetstream.FetchMaxWait(pullWait))
+	})
+}
+
+// pull asks a lane for up to n messages, for which slots are taken, and starts a handler for each as it comes. It returns
+// what is left over of slots.
+func (p *puller) pull(lane Lane, slots, n int, fetch func(jetstream.Consumer, int) (jetstream.MessageBatch, error)) (rest int, err error) {
+	consumer := p.lanes[lane]
+	if consumer == nil {
+		if consumer, err = p.JS.Consumer(p.drain, Recordings, ConsumerName(p.Tier, lane)); err != nil {
+			return slots, err
+		}
+		p.lanes[lane] = consumer
+	}
+	batch, err := fetch(consumer, n)
+	if err != nil {
+		return slots, err
+	}
+	for msg := range batch.Messages() {
+		slots--
+		if lane == Backfill {
+			p.backfill.Add(1)
+		}
+		p.inHand.Go(func() { p.work(lane, msg) })
+	}
+	if err := batch.Error(); err != nil && !errors.Is(err, nats.ErrTimeout) && !errors.Is(err, jetstream.ErrNoMessages) {
+		return slots, err
+	}
+	return slots, nil
+}
+
+// work handles one message in its slot.
+func (p *puller) work(lane Lane, msg jetstream.Msg) {
+	defer p.give(1)
+	if lane == Backfill {
+		defer p.backfill.Add(-1)
+	}
+	p.handle(p.ctx, p.drain, lane, msg, p.handler)
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
