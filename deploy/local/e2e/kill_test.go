@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"context"
 	"math/rand/v2"
 	"os"
@@ -104,27 +105,48 @@ func (b *bed) killCommand(after time.Duration) {
 	_ = cmd.Wait() // says that it was killed
 }
 
-// given a recording whose upload is half-way, when the worker is killed, then another instance finishes it: one version,
-// and nothing left of the first attempt.
+// given a recording whose upload is half-way, in parts or in one streamed request, when the worker is killed, then another
+// instance finishes it: one version, and nothing left of the first attempt.
 func TestWorkerKilledMidUpload(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, setup{platform: platform.Config{Seed: 36}})
-	slow := b.add(platform.Spec{Size: 40 * mib, SendSize: true, Faults: platform.Faults{BytesPerSecond: 6 * mib}})
-	b.send(slow)
-	b.eventually(time.Minute, "two parts of the recording are up", func(ctx context.Context) error { return b.partsUp(ctx, slow.ObjectKey(), 2) })
-	b.should(b.primary.Kill())
-	slow.SetFaults(platform.Faults{})
+	for name, size := range map[string]int64{"in parts": 96 * mib, "streamed": 40 * mib} {
+		t.Run(name, func(t *testing.T) {
+			b := newBed(t, setup{platform: platform.Config{Seed: 36}})
+			slow := b.add(platform.Spec{Size: size, SendSize: true, Faults: platform.Faults{BytesPerSecond: 4 * mib}})
+			b.send(slow)
+			b.eventually(time.Minute, "some of the recording is up", func(ctx context.Context) error {
+				if size > 64*mib {
+					return b.partsUp(ctx, slow.ObjectKey(), 2)
+				}
+				return b.bytesRead(ctx, b.primary, 10*mib)
+			})
+			b.should(b.primary.Kill())
+			slow.SetFaults(platform.Faults{})
 
-	second, err := b.fleet.Start(fleet.WorkerPrimary, nil)
-	b.must(err)
-	b.must(second.Ready(t.Context()))
-	b.settle()
-	b.sound(1)
-	b.noLetters()
-	b.completed([]*platform.Recording{slow}, 1)
-	m, err := second.Metrics(t.Context())
-	b.must(err)
-	if n := m.Sum("twinreel_deliveries_total", `outcome="stored"`); n != 1 {
-		t.Errorf("the second instance stored %v recordings, want 1", n)
+			second, err := b.fleet.Start(fleet.WorkerPrimary, nil)
+			b.must(err)
+			b.must(second.Ready(t.Context()))
+			b.settle()
+			b.sound(1)
+			b.noLetters()
+			b.completed([]*platform.Recording{slow}, 1)
+			m, err := second.Metrics(t.Context())
+			b.must(err)
+			if n := m.Sum("twinreel_deliveries_total", `outcome="stored"`); n != 1 {
+				t.Errorf("the second instance stored %v recordings, want 1", n)
+			}
+		})
 	}
+}
+
+// bytesRead waits until a worker has read that much of media.
+func (b *bed) bytesRead(ctx context.Context, p *fleet.Program, want float64) error {
+	m, err := p.Metrics(ctx)
+	if err != nil {
+		return err
+	}
+	if got := m.Sum("twinreel_transfer_bytes_total"); got < want {
+		return fmt.Errorf("%v of %v bytes", got, want)
+	}
+	return nil
 }
