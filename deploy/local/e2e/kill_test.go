@@ -1,8 +1,8 @@
 package e2e
 
 import (
-	"fmt"
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -111,6 +111,7 @@ func TestWorkerKilledMidUpload(t *testing.T) {
 	t.Parallel()
 	for name, size := range map[string]int64{"in parts": 96 * mib, "streamed": 40 * mib} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			b := newBed(t, setup{platform: platform.Config{Seed: 36}})
 			slow := b.add(platform.Spec{Size: size, SendSize: true, Faults: platform.Faults{BytesPerSecond: 4 * mib}})
 			b.send(slow)
