@@ -38,6 +38,10 @@ test: $(LOCAL) ## everything that must pass: builds, vet, import rules, and all 
 	@$(MAKE) --no-print-directory build
 	$(LOCAL) with-servers -- go test -race -timeout 20m $(TESTFLAGS) $(PACKAGES)
 
+.PHONY: bench
+bench: $(LOCAL) ## measure it against a floor, the leanest program that does the same work; BENCH='--rows copy-1MiB' for some rows
+	@$(LOCAL) bench $(BENCH)
+
 .PHONY: lint
 lint: $(GOLANGCI) ## golangci-lint and gofumpt over every module
 	@set -e; for m in $(MODULES); do echo "lint $$m"; (cd $$m && $(CURDIR)/$(GOLANGCI) run ./...); done

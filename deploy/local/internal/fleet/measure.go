@@ -6,9 +6,10 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
+
+	"github.com/twinreel/twinreel/deploy/local/internal/process"
 )
 
 // Metrics is what a program's /metrics said: value by series, as in twinreel_deliveries_total{outcome="stored",tier="backup"}.
@@ -83,26 +84,8 @@ func (p *Program) notePeak() {
 	if !proc.Running() {
 		return
 	}
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", proc.PID()))
-	if err != nil {
-		return
-	}
-	kib := highWater(status)
+	peak := process.PeakRSS(proc.PID())
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.peak = max(p.peak, kib<<10)
-}
-
-// highWater finds VmHWM, in KiB, in the text of /proc/<pid>/status; 0 where there is none.
-func highWater(status []byte) int64 {
-	for line := range strings.Lines(string(status)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
-			if err != nil {
-				return 0
-			}
-			return kib
-		}
-	}
-	return 0
+	p.peak = max(p.peak, peak)
 }

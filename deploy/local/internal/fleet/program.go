@@ -86,6 +86,9 @@ func (p *Program) process() *process.Process {
 	return p.proc
 }
 
+// PID is the program's process ID, as it runs now.
+func (p *Program) PID() int { return p.process().PID() }
+
 // Running tells whether the program runs.
 func (p *Program) Running() bool { return p.process().Running() }
 
