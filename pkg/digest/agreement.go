@@ -38,6 +38,8 @@ type Agreement interface {
 	Agree(ctx context.Context, key string, offer Entry) (Held, error)
 	// Get returns the entry that holds. ErrNoEntry.
 	Get(ctx context.Context, key string) (Held, error)
+	// Confirm returns held as it is if its entry still stands at its revision, else what Get returns.
+	Confirm(ctx context.Context, key string, held Held) (Held, error)
 	// Replace sets the entry to e if it still is of that revision. ErrChanged.
 	Replace(ctx context.Context, key string, revision uint64, e Entry) (Held, error)
 }

@@ -32,6 +32,9 @@ func suite(t *testing.T, a digest.Agreement, purge func(key string)) {
 		if err != nil || second.Created || second.Digest != first.Digest || second.Revision != first.Revision || string(second.Sidecar) != string(first.Sidecar) {
 			t.Fatalf("second: %+v %v", second, err)
 		}
+		if still, err := a.Confirm(ctx, key("one"), first); err != nil || still.Revision != first.Revision || still.Digest != first.Digest {
+			t.Errorf("what stands is not confirmed: %+v %v", still, err)
+		}
 		got, err := a.Get(ctx, key("one"))
 		if err != nil || got.Digest != first.Digest || got.Revision != first.Revision {
 			t.Fatalf("get: %+v %v", got, err)
@@ -62,6 +65,9 @@ func suite(t *testing.T, a digest.Agreement, purge func(key string)) {
 		}
 	})
 	t.Run("nothing agreed yet", func(t *testing.T) {
+		if _, err := a.Confirm(ctx, key("none"), digest.Held{Revision: 7}); !errors.Is(err, digest.ErrNoEntry) {
+			t.Errorf("what never was is confirmed: %v", err)
+		}
 		if _, err := a.Get(ctx, key("none")); !errors.Is(err, digest.ErrNoEntry) {
 			t.Errorf("got %v", err)
 		}
@@ -74,6 +80,9 @@ func suite(t *testing.T, a digest.Agreement, purge func(key string)) {
 		}
 		if _, err := a.Replace(ctx, key("replace"), held.Revision, entry("c")); !errors.Is(err, digest.ErrChanged) {
 			t.Errorf("replace at the old revision: %v", err)
+		}
+		if same, err := a.Confirm(ctx, key("replace"), digest.Held{Revision: held.Revision}); err != nil || same.Digest != entry("b").Digest || same.Revision <= held.Revision {
+			t.Errorf("a replaced entry is confirmed: %+v %v", same, err)
 		}
 		if got, _ := a.Get(ctx, key("replace")); got.Digest != entry("b").Digest {
 			t.Errorf("holds %+v", got)

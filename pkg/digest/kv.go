@@ -48,15 +48,20 @@ func (k *KV) Agree(ctx context.Context, key string, offer Entry) (Held, error) {
 }
 
 // Get implements Agreement.
-func (k *KV) Get(ctx context.Context, key string) (Held, error) {
+func (k *KV) Get(ctx context.Context, key string) (Held, error) { return k.Confirm(ctx, key, Held{}) }
+
+// Confirm implements Agreement. What stands at the same revision is the same, and need not be read again.
+func (k *KV) Confirm(ctx context.Context, key string, held Held) (Held, error) {
 	ctx, cancel := context.WithTimeout(ctx, k.timeout)
 	defer cancel()
 	got, err := k.bucket.Get(ctx, key)
-	if errors.Is(err, jetstream.ErrKeyNotFound) {
+	switch {
+	case errors.Is(err, jetstream.ErrKeyNotFound):
 		return Held{}, ErrNoEntry
-	}
-	if err != nil {
+	case err != nil:
 		return Held{}, fmt.Errorf("read digest entry: %w", err)
+	case got.Revision() == held.Revision:
+		return held, nil
 	}
 	e, err := ParseEntry(got.Value())
 	if err != nil {

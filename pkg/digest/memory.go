@@ -53,6 +53,15 @@ func (m *Memory) Get(_ context.Context, key string) (Held, error) {
 	return held, nil
 }
 
+// Confirm implements Agreement.
+func (m *Memory) Confirm(ctx context.Context, key string, held Held) (Held, error) {
+	now, err := m.Get(ctx, key)
+	if err == nil && now.Revision == held.Revision {
+		return held, nil
+	}
+	return now, err
+}
+
 // Replace implements Agreement.
 func (m *Memory) Replace(_ context.Context, key string, revision uint64, e Entry) (Held, error) {
 	m.mu.Lock()

@@ -31,20 +31,33 @@ type puller struct {
 	handler    Handler
 
 	free     chan struct{} // one for each free slot
-	inHand   sync.WaitGroup
+	hands    chan delivered
 	lanes    map[Lane]jetstream.Consumer
 	backfill atomic.Int32 // messages of that lane in hand
 	looked   time.Time    // when backfill was last asked for
 }
 
+// delivered is a message on its way to its handler.
+type delivered struct {
+	lane Lane
+	msg  jetstream.Msg
+}
+
 // Run pulls and handles until ctx ends, then waits for the messages in hand. The handlers' context ends with drain.
 // What still arrives once ctx has ended is handed back unopened.
 func (c *Consumer) Run(ctx, drain context.Context, h Handler) {
-	p := &puller{Consumer: c, ctx: ctx, drain: drain, handler: h, free: make(chan struct{}, c.Slots), lanes: map[Lane]jetstream.Consumer{}}
+	p := &puller{
+		Consumer: c, ctx: ctx, drain: drain, handler: h,
+		free: make(chan struct{}, c.Slots), hands: make(chan delivered), lanes: map[Lane]jetstream.Consumer{},
+	}
+	// One goroutine a slot, for good: a new one for each message would have to grow its stack each time.
+	var inHand sync.WaitGroup
 	for range c.Slots {
 		p.free <- struct{}{}
+		inHand.Go(p.work)
 	}
-	defer p.inHand.Wait()
+	defer inHand.Wait()
+	defer close(p.hands)
 	for ctx.Err() == nil {
 		n := p.take()
 		if n == 0 {
@@ -144,7 +157,7 @@ func (p *puller) pull(lane Lane, slots, n int, fetch func(jetstream.Consumer, in
 		if lane == Backfill {
 			p.backfill.Add(1)
 		}
-		p.inHand.Go(func() { p.work(lane, msg) })
+		p.hands <- delivered{lane, msg}
 	}
 	if err := batch.Error(); err != nil && !errors.Is(err, nats.ErrTimeout) && !errors.Is(err, jetstream.ErrNoMessages) {
 		return slots, err
@@ -152,13 +165,15 @@ func (p *puller) pull(lane Lane, slots, n int, fetch func(jetstream.Consumer, in
 	return slots, nil
 }
 
-// work handles one message in its slot.
-func (p *puller) work(lane Lane, msg jetstream.Msg) {
-	defer p.give(1)
-	if lane == Backfill {
-		defer p.backfill.Add(-1)
+// work handles one message after the other, each in a slot that was taken for it.
+func (p *puller) work() {
+	for d := range p.hands {
+		p.handle(p.ctx, p.drain, d.lane, d.msg, p.handler)
+		if d.lane == Backfill {
+			p.backfill.Add(-1)
+		}
+		p.give(1)
 	}
-	p.handle(p.ctx, p.drain, lane, msg, p.handler)
 }
 
 func pause(ctx context.Context, d time.Duration) {

@@ -87,7 +87,7 @@ func (c *Copier) sidecar(ctx context.Context, job Job) (digest.Entry, error) {
 // stillAgreed reads the agreement again after the commit. Where it changed meanwhile (this worker was frozen, and the
 // reconciler withdrew the entry) the copy is good only if the same was agreed on again; else it is evidence, audited.
 func (c *Copier) stillAgreed(ctx context.Context, job Job, held digest.Held) (digest.Held, error) {
-	now, err := c.Agreement.Get(ctx, job.key())
+	now, err := c.Agreement.Confirm(ctx, job.key(), held)
 	if errors.Is(err, digest.ErrNoEntry) {
 		now, err = c.Agreement.Agree(ctx, job.key(), held.Entry)
 	}
