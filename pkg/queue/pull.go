@@ -116,22 +116,25 @@ func (p *puller) give(n int) {
 // left over.
 func (p *puller) round(n int) (rest int, err error) {
 	rest = n
+	empty := false // backfill has been found so in this round
 	if share := max(1, p.Slots/backfillShare) - int(p.backfill.Load()); share > 0 && time.Since(p.looked) >= backfillEvery {
 		if rest, err = p.pull(Backfill, rest, min(rest, share), jetstream.Consumer.FetchNoWait); err != nil {
 			return rest, err
 		}
-		p.looked = time.Now()
+		p.looked, empty = time.Now(), rest == n
 	}
 	if rest > 0 {
 		if rest, err = p.pull(Live, rest, rest, jetstream.Consumer.FetchNoWait); err != nil {
 			return rest, err
 		}
 	}
-	if rest == 0 {
-		return 0, nil
+	if rest > 0 && !empty {
+		if rest, err = p.pull(Backfill, rest, rest, jetstream.Consumer.FetchNoWait); err != nil {
+			return rest, err
+		}
 	}
-	if rest, err = p.pull(Backfill, rest, rest, jetstream.Consumer.FetchNoWait); err != nil || rest < n {
-		return rest, err
+	if rest < n {
+		return rest, nil
 	}
 	return p.pull(Live, rest, rest, func(c jetstream.Consumer, n int) (jetstream.MessageBatch, error) {
 		return c.Fetch(n, jetstream.FetchMaxWait(pullWait))

@@ -100,8 +100,8 @@ func TestALargeRecordingLeavesRoomForSmallOnes(t *testing.T) {
 		}
 		held = append(held, buf)
 	}
-	if len(held) != 12 {
-		t.Errorf("it got %d of 16 parts, want three quarters", len(held))
+	if len(held) != 14 {
+		t.Errorf("it got %d of 16 parts, want seven eighths", len(held))
 	}
 	for range 1000 {
 		get(t, b, part).Free()
@@ -158,8 +158,8 @@ func TestLargeRecordingsShareFairly(t *testing.T) {
 			}
 		}
 		one, two := take(first), take(second)
-		if len(one) != 6 || len(two) != 6 {
-			t.Errorf("%d and %d parts of 16, want 6 each", len(one), len(two))
+		if len(one) != 7 || len(two) != 7 {
+			t.Errorf("%d and %d parts of 16, want 7 each", len(one), len(two))
 		}
 		got := make(chan *transfer.Buffer)
 		go func() {

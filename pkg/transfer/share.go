@@ -2,10 +2,10 @@ package transfer
 
 import "context"
 
-// Bounds of what recordings in parts may take. A quarter of all memory is left to those that fit one buffer, however
-// many large ones there are; each large one may always read one part while another is on its way.
+// Bounds of what recordings in parts may take. An eighth of all memory is left to those that fit one buffer, however many
+// large ones there are; each large one may always read one part while another is on its way.
 const (
-	sharedNumerator, sharedDenominator = 3, 4
+	sharedNumerator, sharedDenominator = 7, 8
 	minShare                           = 2
 )
 

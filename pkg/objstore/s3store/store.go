@@ -122,7 +122,10 @@ func (c Config) client(o *s3.Options) {
 	o.Logger = logging.Nop{} // what matters comes back as an error; the SDK would write to stderr in its own way
 }
 
-// unsigned leaves the body out of the signature, which would cost a SHA-256 of it. The signed CRC-64/NVME guards it.
+// unsigned leaves the body out of the signature, which would cost a SHA-256 of it. The signed CRC-64/NVME guards it. Nor
+// is the server asked first whether it wants the body (Expect: 100-continue), which would cost a round trip for each
+// part: a body in memory can be sent again.
 func unsigned(o *s3.Options) {
+	o.ContinueHeaderThresholdBytes = -1
 	o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
 }

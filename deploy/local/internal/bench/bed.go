@@ -24,6 +24,7 @@ type bed struct {
 	feedURL              string
 	s3URL, azureURL      string // of the sinks; "" where the stores are real
 	turns                int
+	worlds               [2]stack.World // of rows that keep theirs
 }
 
 // open starts the bed's own parts.

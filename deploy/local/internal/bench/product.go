@@ -23,7 +23,7 @@ import (
 const (
 	looking  = 5 * time.Millisecond   // between looks whether the workers are done, once there is little left
 	rarely   = 100 * time.Millisecond // before, since each look costs the server something
-	patience = 20 * time.Minute      // for one turn
+	patience = 20 * time.Minute       // for one turn
 )
 
 // publishers is how many events are published at once.

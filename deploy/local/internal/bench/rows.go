@@ -39,7 +39,7 @@ func Rows() []Row {
 			Sides: againstFloor(), Bars: bars(r.size, r.forget), needs: needs{sinks: true}, play: copies(l),
 		})
 	}
-	return rows
+	return append(rows, farRows()...)
 }
 
 // bars are those of a row that copies.

@@ -38,8 +38,11 @@ func (s *Stack) describeNATS(set tools.Set, port, monitor int) error {
 		User: "twinreel", Password: secret(16), SystemUser: "system", SystemPassword: secret(16),
 	}
 	config := filepath.Join(dir, "nats.conf")
-	if err := os.WriteFile(config, []byte(s.natsConfig(dir, port, monitor)), 0o600); err != nil {
-		return fmt.Errorf("write the NATS server's configuration: %w", err)
+	s.natsConfigured = func(sync string) error {
+		return os.WriteFile(config, []byte(s.natsConfig(dir, port, monitor, sync)), 0o600)
+	}
+	if err := s.Sync(true); err != nil {
+		return err
 	}
 	s.NATS = &Server{
 		Name: "nats-server", Addr: loopback(port),
@@ -52,14 +55,27 @@ func (s *Stack) describeNATS(set tools.Set, port, monitor int) error {
 	return nil
 }
 
-// natsConfig is the server's configuration: every write synced to disk, one account for the programs, one for the
+// Sync makes the NATS server, from its next start on, sync every write to disk, as it always does unless told otherwise, or
+// leave that to the system, which is quicker where much has to be filled in before anything is measured.
+func (s *Stack) Sync(every bool) error {
+	sync := "always"
+	if !every {
+		sync = "2m"
+	}
+	if err := s.natsConfigured(sync); err != nil {
+		return fmt.Errorf("write the NATS server's configuration: %w", err)
+	}
+	return nil
+}
+
+// natsConfig is the server's configuration: when writes are synced to disk, one account for the programs, one for the
 // system, and one JetStream world for each group of tests.
-func (s *Stack) natsConfig(dir string, port, monitor int) string {
+func (s *Stack) natsConfig(dir string, port, monitor int, sync string) string {
 	a := s.NATSAccess
 	var b strings.Builder
 	fmt.Fprintf(&b, "server_name: local\nlisten: %q\nhttp: %q\n", loopback(port), loopback(monitor))
 	// Accounts reserve what their streams may grow to, and there are many of them: the sum is far beyond this disk.
-	fmt.Fprintf(&b, "jetstream { store_dir: %q, sync_interval: always, max_file_store: 1TB, max_memory_store: 1GB }\n", dir)
+	fmt.Fprintf(&b, "jetstream { store_dir: %q, sync_interval: %q, max_file_store: 1TB, max_memory_store: 1GB }\n", dir, sync)
 	fmt.Fprintf(&b, "system_account: SYS\naccounts {\n  SYS: { users: [{user: %s, password: %q}] }\n",
 		a.SystemUser, a.SystemPassword)
 	fmt.Fprintf(&b, "  TWINREEL: { jetstream: enabled, users: [{user: %s, password: %q}] }\n", a.User, a.Password)

@@ -32,7 +32,8 @@ type Stack struct {
 	S3Access               S3Access
 	AzureAccess            AzureAccess
 
-	worlds atomic.Int32
+	worlds         atomic.Int32
+	natsConfigured func(sync string) error // writes the NATS server's configuration
 }
 
 // Start starts everything and prepares the stores. Where that fails, what was started is ended again.
