@@ -39,6 +39,7 @@ func Rows() []Row {
 			Sides: againstFloor(), Bars: bars(r.size, r.forget), needs: needs{sinks: true}, play: copies(l),
 		})
 	}
+	rows = append(rows, webhookRows()...)
 	return append(rows, farRows()...)
 }
 

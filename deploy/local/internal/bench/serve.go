@@ -22,6 +22,7 @@ const (
 	partAzure = "sink-azure"
 	partFloor = "floor"
 	partFar   = "far"
+	partDoor  = "door"
 )
 
 // counted is a handler that counts its requests.
@@ -46,6 +47,8 @@ func Part(ctx context.Context, name string, in io.Reader, out io.Writer) error {
 		return serve(lines, out, sink.NewAzure())
 	case partFar:
 		return far(input, lines, out)
+	case partDoor:
+		return door(ctx, input, lines, out)
 	case partFloor:
 		return runFloor(ctx, input, lines, out)
 	}
@@ -83,5 +86,28 @@ func runFloor(ctx context.Context, input []byte, in *bufio.Reader, out io.Writer
 	}
 	fmt.Fprintln(out, "done")
 	_, _ = io.Copy(io.Discard, in)
+	return nil
+}
+
+// door takes webhooks on a free loopback port, says where, and ends with its input.
+func door(ctx context.Context, input []byte, in io.Reader, out io.Writer) error {
+	var d floor.Door
+	if err := json.Unmarshal(input, &d); err != nil {
+		return fmt.Errorf("read the door: %w", err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	fmt.Fprintf(out, "http://%s\n", l.Addr())
+	go func() {
+		_, _ = io.Copy(io.Discard, in)
+		cancel()
+	}()
+	if err := d.Listen(ctx, l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
 	return nil
 }
