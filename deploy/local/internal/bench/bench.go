@@ -27,6 +27,7 @@ type Row struct {
 	needs   needs
 	prepare func(ctx context.Context, b *bed) error
 	play    func(ctx context.Context, b *bed, side int) (Side, error)
+	peer    func(ctx context.Context, b *bed) (Side, error) // plays the same by rclone, where it can
 }
 
 // needs are a row's surroundings.
@@ -115,6 +116,15 @@ func (c Config) run(ctx context.Context, row Row) (result Result, err error) {
 			fmt.Fprintf(c.Say, "%s: %.4g/s\n", row.Name, pair[side].Rate())
 		}
 		result.Pairs = append(result.Pairs, pair)
+		if row.peer != nil && hasPeer() {
+			fmt.Fprintf(c.Say, "%s: round %d of %d, %s …\n", row.Name, round+1, c.Rounds, peer)
+			other, err := row.peer(ctx, b)
+			if err != nil {
+				return Result{}, fmt.Errorf("%s: %w", peer, err)
+			}
+			fmt.Fprintf(c.Say, "%s: %.4g/s\n", row.Name, other.Rate())
+			result.Peer = append(result.Peer, other)
+		}
 	}
 	result.judge(row.Bars)
 	return result, nil

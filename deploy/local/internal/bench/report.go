@@ -1,12 +1,14 @@
 package bench
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -75,10 +77,20 @@ func (r Result) write(w io.Writer) {
 	fmt.Fprintf(w, "%s: %s\n", r.Row, r.What)
 	t := tabwriter.NewWriter(w, 4, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "    \tper second\tMiB/s\tCPU s/GiB\tCPU ms each\tpeak MiB\tp50 ms\tp99 ms")
-	for side, name := range r.Sides {
-		m := r.middle(side)
+	lines := []struct {
+		name string
+		Side
+	}{{r.Sides[0], r.middle(0)}, {r.Sides[1], r.middle(1)}}
+	if len(r.Peer) > 0 {
+		lines = append(lines, struct {
+			name string
+			Side
+		}{peer, middle(r.Peer)})
+	}
+	for _, m := range lines {
+		name := m.name
 		fmt.Fprintf(t, "    %s\t%.4g\t%s\t%s\t%s\t%s\t%s\t%s\n", name, m.Rate(), number(m.Bytes/m.Seconds/(1<<20)),
-			number(m.CPUSum()/(m.Bytes/(1<<30))), number(1000*m.CPUSum()/m.Done), number(peak(m)), number(m.Millis["p50"]), number(m.Millis["p99"]))
+			number(m.CPUSum()/(m.Bytes/(1<<30))), number(1000*m.CPUSum()/m.Done), number(peak(m.Side)), number(m.Millis["p50"]), number(m.Millis["p99"]))
 	}
 	_ = t.Flush()
 	fmt.Fprintf(w, "    ratio %.2f (%.2f–%.2f)", r.Figures["ratio"], r.Figures["low"], r.Figures["high"])
@@ -114,17 +126,19 @@ func (v Verdict) String() string {
 
 // middle is the turn of a side whose rate is the median.
 func (r Result) middle(side int) Side {
-	var rates []float64
+	var turns []Side
 	for _, p := range r.Pairs {
-		rates = append(rates, p[side].Rate())
+		turns = append(turns, p[side])
 	}
-	want := median(rates)
-	for _, p := range r.Pairs {
-		if p[side].Rate() == want {
-			return p[side]
-		}
+	return middle(turns)
+}
+
+func middle(turns []Side) Side {
+	if len(turns) == 0 {
+		return Side{}
 	}
-	return Side{}
+	sorted := slices.SortedFunc(slices.Values(turns), func(a, b Side) int { return cmp.Compare(a.Rate(), b.Rate()) })
+	return sorted[(len(sorted)-1)/2]
 }
 
 // number prints a figure shortly, and one that there is not as a dash.

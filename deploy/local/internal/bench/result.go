@@ -11,9 +11,10 @@ type Result struct {
 	Row, What string
 	Sides     [2]string
 	Pairs     [][2]Side
+	Peer      []Side `json:",omitempty"` // the same by rclone, where it is installed
 	// Figures are the row's medians over the pairs. By name: ratio (of rates, second side to first), low and high (the
 	// least and the greatest of the ratios), cpu ratio, p99 ratio, peak MiB (the most of any turn of the second side),
-	// more MiB (second side over first), and requests for each recording by who got them.
+	// more MiB (second side over first), peer ratio (of rates, second side to rclone), and requests for each recording by who got them.
 	Figures  map[string]float64
 	Verdicts []Verdict
 	Remark   string // what set the pace
@@ -44,6 +45,10 @@ func (r *Result) judge(bars []Bar) {
 	r.overPairs("more MiB", func(a, b Side) (float64, bool) { return peak(b) - peak(a), true })
 	if len(ratios) > 0 {
 		r.Figures["low"], r.Figures["high"] = slices.Min(ratios), slices.Max(ratios)
+	}
+	if len(r.Peer) > 0 {
+		r.Figures["peer ratio"] = r.middle(1).Rate() / middle(r.Peer).Rate()
+		bars = append(bars, Bar{Figure: "peer ratio", AtLeast: 1})
 	}
 	for _, what := range r.requests() {
 		r.overPairs(what, func(_, b Side) (float64, bool) { return b.Requests[what], true })

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"fmt"
 	"strings"
 )
@@ -28,10 +29,12 @@ func Rows() []Row {
 		{"20MiB", 20 * mib, 20, 200, 0.95, 0.90},
 		{"600MiB", 600 * mib, 2, 8, 0.95, 0.90},
 	} {
-		l := load{r.size, r.stores}
+		stores := load{r.size, r.stores}
+		l := stores
 		rows = append(rows, Row{
 			Name: "copy-" + r.name + "-stores", What: "recordings of " + r.name + " into versitygw and Azurite, both tiers at once",
 			Sides: againstFloor(), Bars: bars(r.size, r.want), play: copies(l),
+			peer: func(ctx context.Context, b *bed) (Side, error) { return peerCopies(ctx, b, stores) },
 		})
 		l.n = r.sinks
 		rows = append(rows, Row{
