@@ -25,9 +25,9 @@ func Rows() []Row {
 		want, forget  float64 // ratios to reach
 	}{
 		{"16KiB", 16 * kib, 1200, 4000, 0, 0},
-		{"1MiB", mib, 300, 2500, 0.90, 0.80},
-		{"20MiB", 20 * mib, 20, 200, 0.95, 0.90},
-		{"600MiB", 600 * mib, 2, 8, 0.95, 0.90},
+		{"1MiB", mib, 500, 2500, 0.90, 0.80},
+		{"20MiB", 20 * mib, 30, 200, 0.95, 0.90},
+		{"600MiB", 600 * mib, 3, 8, 0.95, 0.90},
 	} {
 		stores := load{r.size, r.stores}
 		l := stores
