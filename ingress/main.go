@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -19,7 +20,12 @@ import (
 	"github.com/twinreel/twinreel/pkg/service"
 )
 
+// gcPercent is how much garbage, as a share of what lives, ingress may gather. So little lives that by default the
+// collector would run for each few hundred webhooks; with this it has some tens of MiB.
+const gcPercent = 400
+
 func main() {
+	debug.SetGCPercent(gcPercent)
 	var c config.Config
 	os.Exit(service.Main(service.Program{
 		Name: "ingress", About: "takes webhooks, checks them, and says 200 only when their recording can no longer be forgotten",

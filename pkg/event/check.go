@@ -34,6 +34,18 @@ func CheckSHA256(s string) error {
 	return nil
 }
 
+// Check returns what is wrong with an event that was made, not read: what passes, Parse takes once it is encoded. Errors
+// are as Parse's.
+func (e *Event) Check() error {
+	if e.SpecVersion != specVersion || e.Type != TypeCompleted && e.Type != TypeRedrive {
+		return fmt.Errorf("%w: type %.80q, specversion %.20q", ErrInvalid, e.Type, e.SpecVersion)
+	}
+	if err := e.check(); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	return nil
+}
+
 // check holds an event against the contract. A field's value never gets into the error.
 func (e *Event) check() error {
 	d := &e.Data

@@ -38,12 +38,12 @@ func NewPublisher(nc *nats.Conn, js jetstream.JetStream) *Publisher {
 // within its window). It returns nil only after the stream's acknowledgement; ErrTooLarge before anything is sent; any
 // other error means that the stream did not confirm before ctx ended, is full, or is away.
 func (p *Publisher) Completed(ctx context.Context, r Route, e event.Event, traceparent string) (duplicate bool, err error) {
-	body, err := e.Encode()
-	if err != nil {
+	// What no worker could read must not be accepted, whatever made it so.
+	if err := e.Check(); err != nil {
 		return false, err
 	}
-	// What no worker could read must not be accepted, whatever made it so.
-	if _, err := event.Parse(body); err != nil {
+	body, err := e.Encode()
+	if err != nil {
 		return false, err
 	}
 	if err := p.fits(e, len(body)); err != nil {

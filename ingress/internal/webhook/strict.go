@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,45 +36,7 @@ func checkStrict(body []byte) error {
 	case loneSurrogate(body):
 		return errors.New("the body has half of a surrogate pair in a string")
 	}
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.UseNumber()
-	return walk(dec, "", 0)
-}
-
-// walk reads one value of valid JSON; path is where it stands.
-func walk(dec *json.Decoder, path string, depth int) error {
-	t, err := dec.Token()
-	if err != nil {
-		return errors.New("the body is not JSON")
-	}
-	open, ok := t.(json.Delim)
-	if !ok {
-		return nil
-	}
-	if depth == maxDepth {
-		return fmt.Errorf("the body is nested deeper than %d", maxDepth)
-	}
-	seen := map[string]bool{}
-	for dec.More() {
-		at := path
-		if open == '{' {
-			t, err := dec.Token()
-			key, ok := t.(string)
-			if err != nil || !ok {
-				return errors.New("the body is not JSON")
-			}
-			at = join(path, key)
-			if seen[key] {
-				return wrong(at, "is there twice")
-			}
-			seen[key] = true
-		}
-		if err := walk(dec, at, depth+1); err != nil {
-			return err
-		}
-	}
-	_, err = dec.Token() // the closing one
-	return err
+	return uniqueKeys(body)
 }
 
 // join adds a key to a path, cut and quoted as needed to stand in one line.
