@@ -114,10 +114,10 @@ func (o object) text(name string, required bool) (string, error) {
 	if v == nil || err != nil {
 		return "", err
 	}
-	var s string
-	if json.Unmarshal(v, &s) != nil {
+	if v[0] != '"' {
 		return "", wrong(name, "want a string")
 	}
+	s := unquote(v)
 	if s == "" && required {
 		return "", wrong(name, "is empty")
 	}
