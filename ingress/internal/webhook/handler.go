@@ -7,10 +7,8 @@ package webhook
 import (
 	"context"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -60,11 +58,15 @@ type Handler struct {
 	Options
 	metrics     *metrics
 	bodyTimeout time.Duration
+	gate        *gate
 }
 
 // New returns a Handler.
 func New(o Options) *Handler {
-	return &Handler{Options: o, metrics: newMetrics(o.Registry, o.Sources), bodyTimeout: bodyTimeout}
+	return &Handler{
+		Options: o, metrics: newMetrics(o.Registry, o.Sources), bodyTimeout: bodyTimeout,
+		gate: &gate{maxWaiting: maxWaiting, maxHeld: max(maxHeld, 4*int64(o.MaxBody))},
+	}
 }
 
 // ServeHTTP implements http.Handler.
@@ -101,10 +103,12 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, source config.Sou
 	if r.Method != http.MethodPost {
 		return outcome{code: MethodNotAllowed, detail: "use POST"}
 	}
-	body, failed := h.read(w, r)
+	b, failed := h.read(w, r)
+	defer b.free()
 	if failed != nil {
 		return *failed
 	}
+	body := b.bytes
 	if !isJSON(r.Header) {
 		return outcome{code: UnsupportedMediaType, detail: "send Content-Type: application/json, without Content-Encoding"}
 	}
@@ -122,39 +126,6 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, source config.Sou
 		return outcome{code: Ignored, recordingID: p.recordingID, key: event.IdempotencyKey(source.Name, p.recordingID)}
 	}
 	return h.publish(r, p)
-}
-
-// read returns the whole body, or how the webhook ends without it.
-func (h *Handler) read(w http.ResponseWriter, r *http.Request) ([]byte, *outcome) {
-	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(h.bodyTimeout)) // not supported only by test recorders
-	limit := int64(h.MaxBody)
-	if r.ContentLength > limit {
-		return nil, h.tooLarge(w, r)
-	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
-	switch {
-	case err == nil && int64(len(body)) <= limit:
-		_ = control.SetReadDeadline(time.Time{}) // else it would cancel the request while the stream is waited for
-		return body, nil
-	case err == nil:
-		return nil, h.tooLarge(w, r)
-	}
-	w.Header().Set("Connection", "close")
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil, &outcome{code: RequestTimeout, detail: "the body did not come within " + h.bodyTimeout.String() + "; send it again"}
-	}
-	return nil, &outcome{code: InvalidPayload, detail: "the body ended before its announced length", err: err}
-}
-
-// tooLarge reads some more of a body that is too long and throws it away, because most clients look for an answer only
-// when they have sent all, and never find it when the connection is reset under them.
-func (h *Handler) tooLarge(w http.ResponseWriter, r *http.Request) *outcome {
-	w.Header().Set("Connection", "close")
-	if r.Header.Get("Expect") == "" {
-		_, _ = io.CopyN(io.Discard, r.Body, maxDiscard)
-	}
-	return &outcome{code: TooLarge, detail: "the body is longer than " + h.MaxBody.String() + " (TWINREEL_MAX_BODY_BYTES)"}
 }
 
 // isJSON reports whether the request says, once, that its content is JSON as it is.
@@ -179,6 +150,11 @@ func (h *Handler) publish(r *http.Request, p payload) outcome {
 		out.code, out.detail = Unavailable, "the stream is not ready; send the webhook again"
 		return out
 	}
+	if !h.gate.enter() {
+		out.code, out.detail = Unavailable, "too many webhooks wait for the stream; send the webhook again"
+		return out
+	}
+	defer h.gate.leave()
 	duplicate, err := h.Publisher.Completed(ctx, queue.Both, e, traceparent(r.Header))
 	switch {
 	case errors.Is(err, queue.ErrTooLarge):

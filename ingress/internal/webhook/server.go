@@ -26,7 +26,12 @@ const (
 // Serve answers on l until ctx ends, then takes no more and finishes what it has, until drain ends. certs is nil for
 // plain HTTP.
 func Serve(ctx, drain context.Context, l net.Listener, h http.Handler, certs *Certificates, log *zap.Logger) error {
+	return serve(ctx, drain, l, h, certs, newConns(connLimit()), log)
+}
+
+func serve(ctx, drain context.Context, l net.Listener, h http.Handler, certs *Certificates, open *conns, log *zap.Logger) error {
 	s := &http.Server{
+		ConnState: open.changed, ConnContext: open.context,
 		Handler: h, ReadHeaderTimeout: headerTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: quiet(log),
 	}
