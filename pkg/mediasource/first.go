@@ -103,7 +103,7 @@ func (f *first) fill(ctx context.Context, off int64, p []byte) error {
 		return failed(f.media, f.op, f.media.Err())
 	}
 	s := newStream(ctx, f.version)
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	defer context.AfterFunc(f.media, func() { s.cancel(reason(f.media)) })()
 	s.off, s.mark, s.end, s.step = off, off, off+int64(len(p)), int64(len(p))
 	for len(p) > 0 {

@@ -60,6 +60,7 @@ func (u *unmeasuring) Flush() { u.ResponseWriter.(http.Flusher).Flush() }
 func TestWhatBreaksOffIsGoneOnWithFromThere(t *testing.T) {
 	small, large := wav(2000), wav(4*part)
 	good := file(small, `"v1"`)
+	first, later := file(large, `"v1"`), file(large, `"v1"`)
 	for name, c := range map[string]struct {
 		body   []byte
 		size   int
@@ -73,9 +74,9 @@ func TestWhatBreaksOffIsGoneOnWithFromThere(t *testing.T) {
 		"before the body":         {small, -1, inTurn(cut(0, good), good), []string{"", "bytes=0-1999"}},
 		"without Content-Length":  {small, 2000, inTurn(unmeasured(cut(1200, good)), good), []string{"", "bytes=1200-1999"}},
 		"a range that says less":  {small, -1, inTurn(cut(1200, good), unmeasured(good)), []string{"", "bytes=1200-1999"}},
-		"large":                   {large, 4000, inTurn(file(large, `"v1"`), cut(700, file(large, `"v1"`)), file(large, `"v1"`)), []string{"bytes=0-999", "bytes=1000-1999", "bytes=1700-1999", "bytes=2000-2999", "bytes=3000-3999"}},
-		"large, the first range":  {large, 4000, inTurn(cut(300, file(large, `"v1"`)), file(large, `"v1"`)), []string{"bytes=0-999", "bytes=1000-1999", "bytes=2000-2999", "bytes=300-999", "bytes=3000-3999"}},
-		"large, no answer at all": {large, 4000, inTurn(file(large, `"v1"`), cutHeader, cutHeader, file(large, `"v1"`)), []string{"bytes=0-999", "bytes=1000-1999", "bytes=1000-1999", "bytes=1000-1999", "bytes=2000-2999", "bytes=3000-3999"}},
+		"large":                   {large, 4000, inTurn(first, cut(700, first), later), []string{"bytes=0-999", "bytes=1000-1999", "bytes=1700-1999", "bytes=2000-2999", "bytes=3000-3999"}},
+		"large, the first range":  {large, 4000, inTurn(cut(300, first), later), []string{"bytes=0-999", "bytes=1000-1999", "bytes=2000-2999", "bytes=300-999", "bytes=3000-3999"}},
+		"large, no answer at all": {large, 4000, inTurn(first, cutHeader, cut(0, later), later), []string{"bytes=0-999", "bytes=1000-1999", "bytes=1000-1999", "bytes=1000-1999", "bytes=2000-2999", "bytes=3000-3999"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := serve(t, c.handle)
@@ -177,7 +178,7 @@ func TestNeitherAStallNorACancelIsGoneOnFrom(t *testing.T) {
 	c.StallTimeout = 150 * time.Millisecond
 	for _, name := range []string{"stall", "cancel"} {
 		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
+		t.Cleanup(cancel)
 		o := serve(t, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("ETag", `"v1"`)
 			w.Header().Set("Accept-Ranges", "bytes")

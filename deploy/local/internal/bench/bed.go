@@ -152,7 +152,7 @@ func (b *bed) redisCalls(ctx context.Context) (sum int64, err error) {
 		return 0, err
 	}
 	client := redis.NewClient(o)
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 	text, err := client.Info(ctx, "commandstats").Result()
 	if err != nil {
 		return 0, fmt.Errorf("ask Redis for its statistics: %w", err)

@@ -60,12 +60,16 @@ func (b *bed) floor(ctx context.Context, w stack.World, l load) (side Side, err 
 		primary.Objects, backup.Objects = b.s3URL+"/bucket", b.azureURL+"/account/container"
 	}
 	pids, parts := map[string][]int{}, map[string]*part{}
+	defer func() {
+		for _, p := range parts {
+			err = errors.Join(err, p.close())
+		}
+	}()
 	for _, job := range []floor.Job{primary, backup} {
 		p, err := start(ctx, b.Self, partFloor, job)
 		if err != nil {
 			return Side{}, err
 		}
-		defer func() { err = errors.Join(err, p.close()) }()
 		parts[job.Tier], pids[job.Tier] = p, []int{p.pid()}
 	}
 	m, err := b.measure(ctx, pids)

@@ -26,12 +26,18 @@ func far(input []byte, in *bufio.Reader, out io.Writer) error {
 	}
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 	var at []string
+	var proxies []*toxiproxy.Proxy
+	defer func() {
+		for _, p := range proxies {
+			p.Stop()
+		}
+	}()
 	for i, upstream := range d.Upstreams {
 		p := toxiproxy.NewProxy(server, fmt.Sprintf("far-%d", i), "127.0.0.1:0", upstream)
 		if err := p.Start(); err != nil {
 			return err
 		}
-		defer p.Stop()
+		proxies = append(proxies, p)
 		for _, stream := range []string{"upstream", "downstream"} {
 			toxics := []string{fmt.Sprintf(`{"type":"latency","stream":%q,"attributes":{"latency":%d}}`, stream, d.Millis)}
 			if d.KiBps > 0 {

@@ -39,7 +39,7 @@ func TestAKeyIsCreatedOnce(t *testing.T) {
 		"azure": {azure, azure.Counts, http.StatusCreated, http.StatusConflict},
 	} {
 		server := httptest.NewServer(c.handler)
-		defer server.Close()
+		t.Cleanup(server.Close)
 		url := server.URL + "/bucket/recordings/" + name
 		for i, want := range []int{c.created, c.second} {
 			if resp, _ := ask(t, http.MethodPut, url, "bytes"); resp.StatusCode != want {
