@@ -26,12 +26,12 @@ func benchmark() *cobra.Command {
 			"  local bench --against before.json              with an earlier run beside it",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if list {
+				return listRows(bench.Rows())
+			}
 			rows, err := bench.Choose(words)
 			if err != nil {
 				return err
-			}
-			if list {
-				return listRows(rows)
 			}
 			var old bench.Report
 			if against != "" {
@@ -66,7 +66,7 @@ func benchmark() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringSliceVar(&words, "rows", nil, "only rows whose names begin so")
-	flags.BoolVar(&list, "list", false, "list the rows and do nothing")
+	flags.BoolVar(&list, "list", false, "list all rows and do nothing")
 	flags.IntVar(&c.Rounds, "rounds", 3, "pairs of turns of each row")
 	flags.Float64Var(&c.Scale, "scale", 1, "of how many recordings each turn moves; below 1 the figures mean little")
 	flags.StringVarP(&file, "output", "o", "", "file for the figures as JSON (.cache/bench.json)")
@@ -77,7 +77,11 @@ func benchmark() *cobra.Command {
 func listRows(rows []bench.Row) error {
 	t := tabwriter.NewWriter(os.Stdout, 4, 0, 2, ' ', 0)
 	for _, row := range rows {
-		fmt.Fprintf(t, "%s\t%s\n", row.Name, row.What)
+		what := row.What
+		if row.Long {
+			what += "; takes long: only when it is asked for by its name"
+		}
+		fmt.Fprintf(t, "%s\t%s\n", row.Name, what)
 	}
 	return t.Flush()
 }
