@@ -44,7 +44,7 @@ func TestRowsOfEveryKindPlay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows, err := bench.Choose([]string{"copy-20MiB-sinks", "copy-16KiB-stores", "webhooks-64"})
+	rows, err := bench.Choose([]string{"copy-20MiB-sinks", "copy-16KiB-stores", "webhooks-64", "streams"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,6 +59,7 @@ func TestRowsOfEveryKindPlay(t *testing.T) {
 		"copy-20MiB-sinks":  {"source": {2, 2}, "s3 put": {2, 2}, "s3": {2, 3}, "azure block": {3, 3}, "azure": {5, 6}, "redis": {6, 12}, "cpu ratio": {0.1, 50}},
 		"copy-16KiB-stores": {"source": {2, 2}, "redis": {6, 12}, "nats": {8, 40}, "peak MiB": {5, 200}},
 		"webhooks-64":       {"p99 ratio": {0.01, 100}, "ratio": {0.01, 10}},
+		"streams-4":         {"ratio": {0.01, 100}},
 	} {
 		for figure, bounds := range want {
 			if got := results[row].Figures[figure]; got < bounds[0] || got > bounds[1] || math.IsNaN(got) {
