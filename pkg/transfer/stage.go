@@ -63,7 +63,7 @@ func (c *Copier) open(ctx context.Context, data event.Data) (*mediasource.Media,
 
 // read takes the media in, on the way that suits them.
 func (s *staged) read(ctx context.Context, media *mediasource.Media, job Job) error {
-	switch s.copier.way(media) {
+	switch s.copier.way(media, job.Again) {
 	case whole:
 		return s.keep(ctx, media)
 	case streamed:

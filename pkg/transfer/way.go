@@ -20,13 +20,14 @@ const (
 
 // way chooses. What fits a buffer goes whole, since that is one request and what breaks need not be fetched again. What
 // the source gives by ranges is worth many connections, and too dear to be read twice. In between one streamed request is
-// cheapest, where the store takes one.
-func (c *Copier) way(media *mediasource.Media) way {
+// cheapest, where the store takes one; but only once: a store that will not wait as long as this source, or this line,
+// keeps it waiting would break each.
+func (c *Copier) way(media *mediasource.Media, again bool) way {
 	_, streams := c.Store.(objstore.Streamer)
 	switch {
 	case media.Size >= 0 && media.Size <= int64(c.Buffers.Part()):
 		return whole
-	case streams && media.Size >= 0 && media.Size <= c.StreamMax && !media.Ranged():
+	case streams && !again && media.Size >= 0 && media.Size <= c.StreamMax && !media.Ranged():
 		return streamed
 	}
 	return parts // also where the size is not known: then the first part may turn out to be all

@@ -29,15 +29,16 @@ func TestEverySizeTakesItsWay(t *testing.T) {
 	for _, c := range []struct {
 		name                       string
 		size                       int
-		stream, ranged             bool
+		stream, ranged, again      bool
 		puts, streams, creates, in int // requests for the media: in counts parts
 	}{
-		{"a recording of one buffer goes whole", part, true, true, 1, 0, 0, 0},
-		{"a larger one in one streamed request", part + 1, true, false, 0, 1, 0, 0},
-		{"up to a bound", 4 * part, true, false, 0, 1, 0, 0},
-		{"then in parts", 4*part + 1, true, false, 0, 0, 1, 5},
-		{"in parts where the store takes no stream", part + 1, false, false, 0, 0, 1, 2},
-		{"in parts where the source gives ranges", part + 1, true, true, 0, 0, 1, 2},
+		{"a recording of one buffer goes whole", part, true, true, false, 1, 0, 0, 0},
+		{"a larger one in one streamed request", part + 1, true, false, false, 0, 1, 0, 0},
+		{"up to a bound", 4 * part, true, false, false, 0, 1, 0, 0},
+		{"then in parts", 4*part + 1, true, false, false, 0, 0, 1, 5},
+		{"in parts where the store takes no stream", part + 1, false, false, false, 0, 0, 1, 2},
+		{"in parts where the source gives ranges", part + 1, true, true, false, 0, 0, 1, 2},
+		{"in parts once something broke", part + 1, true, false, true, 0, 0, 1, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t)
@@ -47,6 +48,7 @@ func TestEverySizeTakesItsWay(t *testing.T) {
 			}
 			body := varied(c.size)
 			job := w.job("rec-1", body)
+			job.Again = c.again
 			w.must(tier.Primary, job, transfer.Stored)
 			w.holds(tier.Primary, job, body)
 			s := w.stores[tier.Primary]
