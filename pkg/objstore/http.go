@@ -92,13 +92,13 @@ func (c *guarded) ReadFrom(r io.Reader) (n int64, err error) {
 }
 
 // NeverSent reports whether err, of a request without an answer, arose before anything could reach the store: no
-// address, no connection, no trust in its certificate. Of any other request without an answer the store may have taken
-// everything.
+// credentials, no address, no connection, no trust in its certificate. Of any other request without an answer the store
+// may have taken everything.
 func NeverSent(err error) bool {
 	var op *net.OpError
 	var dns *net.DNSError
 	var cert *tls.CertificateVerificationError
-	return errors.As(err, &op) && op.Op == "dial" || errors.As(err, &dns) || errors.As(err, &cert)
+	return errors.Is(err, ErrNoCredentials) || errors.As(err, &op) && op.Op == "dial" || errors.As(err, &dns) || errors.As(err, &cert)
 }
 
 // RetryAfter returns what an answer asks its client to wait, by Azure's millisecond header or the common one (seconds or

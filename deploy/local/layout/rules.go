@@ -113,7 +113,7 @@ func Arrows() []Arrow {
 		{"ledger/redisledger", names("tier", "fault", "settings", "ledger")},
 		{"ledger/memledger", names("tier", "fault", "ledger")},
 		{"ledger/ledgertest", names("tier", "fault", "ledger")},
-		{"objstore", names("digest")},
+		{"objstore", names("fault", "digest")},
 		{"objstore/s3store", names("fault", "settings", "digest", "objstore")},
 		{"objstore/azstore", names("fault", "settings", "digest", "objstore")},
 		{"objstore/memstore", names("fault", "digest", "objstore")},

@@ -14,11 +14,9 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
+	"github.com/twinreel/twinreel/pkg/objstore"
 	"github.com/twinreel/twinreel/pkg/settings"
 )
-
-// errNoCredentials says that the request was never made for want of credentials.
-var errNoCredentials = errors.New("no Azure credentials")
 
 // connect makes the container's client with the credentials that c has.
 func connect(c Config, o *container.ClientOptions) (*container.Client, error) {
@@ -74,7 +72,7 @@ type rotatingSAS struct{ secret settings.Secret }
 func (s rotatingSAS) Do(req *policy.Request) (*http.Response, error) {
 	signature, err := query(s.secret.Get())
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errNoCredentials, err)
+		return nil, fmt.Errorf("%w: %w", objstore.ErrNoCredentials, err)
 	}
 	u := req.Raw().URL
 	all := u.Query()
@@ -101,7 +99,7 @@ type identity struct{ azcore.TokenCredential }
 func (i identity) GetToken(ctx context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
 	token, err := i.TokenCredential.GetToken(ctx, o)
 	if err != nil {
-		return token, fmt.Errorf("%w: %w", errNoCredentials, err)
+		return token, fmt.Errorf("%w: %w", objstore.ErrNoCredentials, err)
 	}
 	return token, nil
 }

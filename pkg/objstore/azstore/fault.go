@@ -1,7 +1,6 @@
 package azstore
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -15,7 +14,7 @@ import (
 
 // answered returns the service's refusal in err. ok is false when there was none: the request, or its answer, was lost.
 func answered(err error) (a *azcore.ResponseError, ok bool) {
-	ok = errors.As(err, &a) && a.StatusCode >= http.StatusMultipleChoices && !errors.Is(err, errNoCredentials)
+	ok = errors.As(err, &a) && a.StatusCode >= http.StatusMultipleChoices && !errors.Is(err, objstore.ErrNoCredentials)
 	return a, ok
 }
 
@@ -32,7 +31,7 @@ func (s *account) unsure(op string, err error) error {
 func leavesOpen(err error) bool {
 	a, ok := answered(err)
 	if !ok {
-		return !objstore.NeverSent(err) && !errors.Is(err, errNoCredentials)
+		return !objstore.NeverSent(err)
 	}
 	switch bloberror.Code(a.ErrorCode) {
 	case bloberror.ContainerBeingDeleted, bloberror.ContainerDisabled, bloberror.AccountBeingCreated:
@@ -49,7 +48,7 @@ func leavesOpen(err error) bool {
 func (s *account) fail(op string, err error) *fault.Error {
 	a, ok := answered(err)
 	if !ok {
-		return fault.New(lostClass(err), fault.Store, op, fault.WithoutURL(err))
+		return fault.New(objstore.LostClass(err), fault.Store, op, fault.WithoutURL(err))
 	}
 	f := fault.New(class(bloberror.Code(a.ErrorCode), a.StatusCode), fault.Store, op, fmt.Errorf("the store answered %d %s", a.StatusCode, a.ErrorCode))
 	f.Status = a.StatusCode
@@ -57,17 +56,6 @@ func (s *account) fail(op string, err error) *fault.Error {
 		f.RetryAfter = objstore.RetryAfter(a.RawResponse.Header, s.now())
 	}
 	return f
-}
-
-// lostClass is the class of an error without an answer.
-func lostClass(err error) fault.Class {
-	switch {
-	case errors.Is(err, context.Canceled):
-		return fault.Transient
-	case errors.Is(err, errNoCredentials) && !fault.IsNetwork(err):
-		return fault.Denied
-	}
-	return fault.Unavailable
 }
 
 // class is the class of a refusal. A missing container or encryption scope is Denied, like refused credentials: the tier
@@ -84,35 +72,11 @@ func class(code bloberror.Code, status int) fault.Class {
 	case bloberror.UnauthorizedBlobOverwrite, bloberror.InvalidBlockList:
 		return fault.Transient
 	}
-	return statusClass(status)
-}
-
-func statusClass(status int) fault.Class {
-	switch {
-	case status == http.StatusTooManyRequests:
-		return fault.Throttled
-	case status == http.StatusUnauthorized, status == http.StatusForbidden, status/100 == 3:
-		return fault.Denied
-	case status == http.StatusRequestTimeout, status >= http.StatusInternalServerError:
-		return fault.Unavailable
-	case status == http.StatusNotFound, status == http.StatusConflict, status == http.StatusPreconditionFailed:
-		return fault.Transient
-	}
-	return fault.Permanent
+	return objstore.StatusClass(status)
 }
 
 // absent reports whether err says that the blob, and only the blob, does not exist.
 func absent(err error) bool {
 	a, ok := answered(err)
 	return ok && a.StatusCode == http.StatusNotFound && class(bloberror.Code(a.ErrorCode), a.StatusCode) != fault.Denied
-}
-
-func notExist(op string) error {
-	f := fault.New(fault.Transient, fault.Store, op, objstore.ErrNotExist)
-	f.Status = http.StatusNotFound
-	return f
-}
-
-func refuse(class fault.Class, op, format string, args ...any) error {
-	return fault.New(class, fault.Store, op, fmt.Errorf(format, args...))
 }

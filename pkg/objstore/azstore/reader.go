@@ -37,7 +37,7 @@ func (r *Reader) List(ctx context.Context, prefix string) iter.Seq2[objstore.Inf
 				return
 			}
 			if len(group) > 0 && info.Key < group[0].Key {
-				yield(objstore.Info{}, refuse(fault.Transient, op, "the listing is out of order"))
+				yield(objstore.Info{}, objstore.Refuse(fault.Transient, op, "the listing is out of order"))
 				return
 			}
 			if len(group) > 0 && info.Key != group[0].Key && !flush() {
@@ -60,7 +60,7 @@ func (r *Reader) items(ctx context.Context, op, prefix string) iter.Seq2[objstor
 				return
 			}
 			if page.Segment == nil {
-				yield(objstore.Info{}, refuse(fault.Transient, op, "the listing breaks off"))
+				yield(objstore.Info{}, objstore.Refuse(fault.Transient, op, "the listing breaks off"))
 				return
 			}
 			for _, item := range page.Segment.BlobItems {
@@ -84,7 +84,7 @@ func listed(b *container.BlobItem) objstore.Info {
 func (r *Reader) Open(ctx context.Context, key string, off, n int64) (io.ReadCloser, error) {
 	switch {
 	case off < 0:
-		return nil, refuse(fault.Permanent, "open "+key, "negative offset")
+		return nil, objstore.Refuse(fault.Permanent, "open "+key, "negative offset")
 	case n == 0:
 		if _, err := r.Stat(ctx, key); err != nil {
 			return nil, err
@@ -103,7 +103,7 @@ func (s *account) get(ctx context.Context, key string, span blob.HTTPRange) (io.
 	case err == nil:
 		return &body{out.Body, s, "read " + key}, nil
 	case absent(err):
-		return nil, notExist(op)
+		return nil, objstore.NotExist(op)
 	case refusal && a.StatusCode == http.StatusRequestedRangeNotSatisfiable:
 		return io.NopCloser(bytes.NewReader(nil)), nil
 	}

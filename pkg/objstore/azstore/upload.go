@@ -59,7 +59,7 @@ func (u *upload) ID() string { return "" }
 func (u *upload) Part(ctx context.Context, n int, p []byte, crc uint64) error {
 	op := fmt.Sprintf("send part %d of %s", n, u.key)
 	if n < 1 || n > objstore.MaxParts {
-		return refuse(fault.Permanent, op, "parts are numbered from 1 to %d", objstore.MaxParts)
+		return objstore.Refuse(fault.Permanent, op, "parts are numbered from 1 to %d", objstore.MaxParts)
 	}
 	// Another ID each time: of a part that is sent again the list names the last, whichever arrives last.
 	id := blockID(n)
@@ -126,20 +126,20 @@ func (u *upload) complete(op string, d digest.Digest) ([]string, error) {
 	defer u.mu.Unlock()
 	numbers := slices.Sorted(maps.Keys(u.blocks))
 	if len(numbers) == 0 {
-		return nil, refuse(fault.Permanent, op, "no part was sent")
+		return nil, objstore.Refuse(fault.Permanent, op, "no part was sent")
 	}
 	var size int64
 	var crc uint64
 	ids := make([]string, len(numbers))
 	for i, n := range numbers {
 		if n != i+1 {
-			return nil, refuse(fault.Permanent, op, "part %d was never sent", i+1)
+			return nil, objstore.Refuse(fault.Permanent, op, "part %d was never sent", i+1)
 		}
 		b := u.blocks[n]
 		ids[i], size, crc = b.id, size+b.size, digest.Combine(crc, b.crc, b.size)
 	}
 	if size != d.Size || crc != d.CRC64 {
-		return nil, refuse(fault.Corrupt, op, "the parts, of %d bytes, are not those of the digest, of %d", size, d.Size)
+		return nil, objstore.Refuse(fault.Corrupt, op, "the parts, of %d bytes, are not those of the digest, of %d", size, d.Size)
 	}
 	return ids, nil
 }

@@ -29,7 +29,7 @@ func (s *Store) Put(ctx context.Context, key string, body []byte, d digest.Diges
 		return objstore.Info{}, s.fail(op, err)
 	}
 	if int64(len(body)) != d.Size {
-		return objstore.Info{}, refuse(fault.Corrupt, op, "the digest is of %d bytes, the body has %d", d.Size, len(body))
+		return objstore.Info{}, objstore.Refuse(fault.Corrupt, op, "the digest is of %d bytes, the body has %d", d.Size, len(body))
 	}
 	until, mode := s.config.immutable(s.now())
 	out, err := s.client.NewBlockBlobClient(key).Upload(ctx, streaming.NopCloser(bytes.NewReader(body)), &blockblob.UploadOptions{
@@ -61,7 +61,7 @@ func (s *Store) Abandon(context.Context, string, string) error { return nil }
 func (s *Store) ReadSidecar(ctx context.Context, key string) ([]byte, error) {
 	op := "read " + key
 	if !strings.HasPrefix(key, objstore.SidecarPrefix) {
-		return nil, refuse(fault.Permanent, op, "a writer reads below %s only", objstore.SidecarPrefix)
+		return nil, objstore.Refuse(fault.Permanent, op, "a writer reads below %s only", objstore.SidecarPrefix)
 	}
 	body, err := s.get(ctx, key, blob.HTTPRange{})
 	if err != nil {
@@ -81,7 +81,7 @@ func (s *account) Stat(ctx context.Context, key string) (objstore.Info, error) {
 	out, err := s.client.NewBlobClient(key).GetProperties(ctx, nil)
 	switch {
 	case err != nil && absent(err):
-		return objstore.Info{}, notExist(op)
+		return objstore.Info{}, objstore.NotExist(op)
 	case err != nil:
 		return objstore.Info{}, s.fail(op, err)
 	}

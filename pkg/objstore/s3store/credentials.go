@@ -11,6 +11,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
+
+	"github.com/twinreel/twinreel/pkg/objstore"
 )
 
 // Bounds of reading credentials again.
@@ -18,9 +20,6 @@ const (
 	lookEvery   = 5 * time.Second // a changed file is seen at the first request later than this
 	loadTimeout = 5 * time.Second
 )
-
-// errNoCredentials says that the request was never made for want of credentials.
-var errNoCredentials = errors.New("no AWS credentials")
 
 // rereading is the SDK's own chain of credentials, which reads the shared files only once, loaded again when one of
 // them changes. A file that is emptied, unreadable or useless leaves the last good credentials in use.
@@ -59,7 +58,7 @@ func sharedFiles() []string {
 func (r *rereading) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	c, err := r.provider(ctx).Retrieve(ctx)
 	if err != nil {
-		return c, fmt.Errorf("%w: %w", errNoCredentials, err)
+		return c, fmt.Errorf("%w: %w", objstore.ErrNoCredentials, err)
 	}
 	return c, nil
 }

@@ -1,7 +1,6 @@
 package s3store
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -49,7 +48,7 @@ func (b *bucket) unsure(op string, err error) error {
 func leavesOpen(err error) bool {
 	a, ok := answered(err)
 	if !ok {
-		return !objstore.NeverSent(err) && !errors.Is(err, errNoCredentials)
+		return !objstore.NeverSent(err)
 	}
 	switch a.code {
 	case "NoSuchUpload", "InvalidPart": // finished or aborted by another, or by us and the answer was lost
@@ -63,7 +62,7 @@ func leavesOpen(err error) bool {
 func (b *bucket) fail(op string, err error) *fault.Error {
 	a, ok := answered(err)
 	if !ok {
-		return fault.New(lostClass(err), fault.Store, op, fault.WithoutURL(err))
+		return fault.New(objstore.LostClass(err), fault.Store, op, fault.WithoutURL(err))
 	}
 	text := fmt.Sprintf("the store answered %d %s", a.status, a.code)
 	if a.message != "" {
@@ -72,17 +71,6 @@ func (b *bucket) fail(op string, err error) *fault.Error {
 	f := fault.New(a.class(), fault.Store, op, errors.New(text))
 	f.Status, f.RetryAfter = a.status, objstore.RetryAfter(a.header, b.now())
 	return f
-}
-
-// lostClass is the class of an error without an answer.
-func lostClass(err error) fault.Class {
-	switch {
-	case errors.Is(err, context.Canceled):
-		return fault.Transient
-	case errors.Is(err, errNoCredentials) && !fault.IsNetwork(err):
-		return fault.Denied
-	}
-	return fault.Unavailable
 }
 
 // class is the class of a refusal. A missing bucket, a wrong region, a key service that refuses are Denied, like refused
@@ -105,37 +93,11 @@ func (a answer) class() fault.Class {
 	case "IncompleteBody", "OperationAborted", "NoSuchUpload", "InvalidPart", "NoSuchKey", "NotFound":
 		return fault.Transient
 	}
-	return statusClass(a.status)
-}
-
-func statusClass(status int) fault.Class {
-	switch {
-	case status == http.StatusTooManyRequests:
-		return fault.Throttled
-	case status == http.StatusUnauthorized, status == http.StatusForbidden, status/100 == 3:
-		return fault.Denied
-	case status == http.StatusRequestTimeout, status >= http.StatusInternalServerError:
-		return fault.Unavailable
-	case status == http.StatusNotFound, status == http.StatusConflict, status == http.StatusPreconditionFailed:
-		return fault.Transient
-	case status >= http.StatusBadRequest:
-		return fault.Permanent
-	}
-	return fault.Transient
+	return objstore.StatusClass(a.status)
 }
 
 // absent reports whether err says that the key, and only the key, does not exist.
 func absent(err error) bool {
 	a, ok := answered(err)
 	return ok && a.status == http.StatusNotFound && (a.code == "NoSuchKey" || a.code == "NotFound" || a.code == "")
-}
-
-func notExist(op string) error {
-	f := fault.New(fault.Transient, fault.Store, op, objstore.ErrNotExist)
-	f.Status = http.StatusNotFound
-	return f
-}
-
-func refuse(class fault.Class, op, format string, args ...any) error {
-	return fault.New(class, fault.Store, op, fmt.Errorf(format, args...))
 }

@@ -31,7 +31,7 @@ func (r *Reader) List(ctx context.Context, prefix string) iter.Seq2[objstore.Inf
 			for _, v := range page.Versions {
 				key := aws.ToString(v.Key)
 				if key < last {
-					yield(objstore.Info{}, refuse(fault.Transient, op, "the listing is out of order"))
+					yield(objstore.Info{}, objstore.Refuse(fault.Transient, op, "the listing is out of order"))
 					return
 				}
 				last = key
@@ -46,7 +46,7 @@ func (r *Reader) List(ctx context.Context, prefix string) iter.Seq2[objstore.Inf
 				return
 			}
 			if aws.ToString(page.NextKeyMarker) <= aws.ToString(in.KeyMarker) && aws.ToString(page.NextVersionIdMarker) == aws.ToString(in.VersionIdMarker) {
-				yield(objstore.Info{}, refuse(fault.Transient, op, "the listing breaks off"))
+				yield(objstore.Info{}, objstore.Refuse(fault.Transient, op, "the listing breaks off"))
 				return
 			}
 			in.KeyMarker, in.VersionIdMarker = page.NextKeyMarker, page.NextVersionIdMarker
@@ -58,7 +58,7 @@ func (r *Reader) List(ctx context.Context, prefix string) iter.Seq2[objstore.Inf
 func (r *Reader) Open(ctx context.Context, key string, off, n int64) (io.ReadCloser, error) {
 	switch {
 	case off < 0:
-		return nil, refuse(fault.Permanent, "open "+key, "negative offset")
+		return nil, objstore.Refuse(fault.Permanent, "open "+key, "negative offset")
 	case n == 0:
 		if _, err := r.Stat(ctx, key); err != nil {
 			return nil, err
@@ -81,7 +81,7 @@ func (b *bucket) get(ctx context.Context, key, span string) (io.ReadCloser, erro
 	case err == nil:
 		return &body{out.Body, b, "read " + key}, nil
 	case absent(err):
-		return nil, notExist(op)
+		return nil, objstore.NotExist(op)
 	case a.status == http.StatusRequestedRangeNotSatisfiable:
 		return io.NopCloser(bytes.NewReader(nil)), nil
 	}

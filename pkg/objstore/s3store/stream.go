@@ -46,7 +46,7 @@ func (s *Store) Stream(ctx context.Context, key string, size int64, o objstore.O
 		return nil, s.fail(op, err)
 	}
 	if size <= 0 || size > objstore.MaxStream {
-		return nil, refuse(fault.Permanent, op, "one request takes 1 to %d bytes, not %d", int64(objstore.MaxStream), size)
+		return nil, objstore.Refuse(fault.Permanent, op, "one request takes 1 to %d bytes, not %d", int64(objstore.MaxStream), size)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	r, w := io.Pipe()
@@ -93,7 +93,7 @@ func unsignedTrailer() middleware.FinalizeMiddleware {
 func (u *stream) Write(p []byte) (int, error) {
 	op := "send " + u.key
 	if u.sent+int64(len(p)) > u.size {
-		return 0, refuse(fault.Corrupt, op, "more than the announced %d bytes", u.size)
+		return 0, objstore.Refuse(fault.Corrupt, op, "more than the announced %d bytes", u.size)
 	}
 	u.sent += int64(len(p))
 	if n, err := u.body.Write(p); err == nil {
@@ -102,7 +102,7 @@ func (u *stream) Write(p []byte) (int, error) {
 	<-u.answered
 	switch _, answer := answered(u.err); {
 	case u.err == nil:
-		return 0, refuse(fault.Unavailable, op, "the store answered before it had all")
+		return 0, objstore.Refuse(fault.Unavailable, op, "the store answered before it had all")
 	case answer && leavesOpen(u.err):
 		return len(p), nil // somebody's object is there: Commit says so, and what is read can be compared with it
 	}
@@ -118,7 +118,7 @@ func (u *stream) Commit(ctx context.Context, d digest.Digest, tags map[string]st
 		return objstore.Info{}, u.store.fail(op, err)
 	}
 	if d.Size != u.size || u.sent != u.size {
-		return objstore.Info{}, refuse(fault.Corrupt, op, "the digest is of %d bytes, %d were announced and %d sent", d.Size, u.size, u.sent)
+		return objstore.Info{}, objstore.Refuse(fault.Corrupt, op, "the digest is of %d bytes, %d were announced and %d sent", d.Size, u.size, u.sent)
 	}
 	_, _ = io.WriteString(u.body, ending(d.CRC64)) // where it fails the request has ended, and says why
 	_ = u.body.Close()

@@ -77,7 +77,7 @@ func (u *upload) ID() string { return u.id }
 func (u *upload) Part(ctx context.Context, n int, p []byte, crc uint64) error {
 	op := fmt.Sprintf("send part %d of %s", n, u.key)
 	if n < 1 || n > objstore.MaxParts {
-		return refuse(fault.Permanent, op, "parts are numbered from 1 to %d", objstore.MaxParts)
+		return objstore.Refuse(fault.Permanent, op, "parts are numbered from 1 to %d", objstore.MaxParts)
 	}
 	checksum := digest.EncodeCRC64(crc)
 	out, err := u.send(ctx, int32(n), p, checksum)
@@ -136,18 +136,18 @@ func (u *upload) complete(op string, size int64) ([]types.CompletedPart, error) 
 	defer u.mu.Unlock()
 	numbers := slices.Sorted(maps.Keys(u.parts))
 	if len(numbers) == 0 {
-		return nil, refuse(fault.Permanent, op, "no part was sent")
+		return nil, objstore.Refuse(fault.Permanent, op, "no part was sent")
 	}
 	var have int64
 	parts := make([]types.CompletedPart, len(numbers))
 	for i, n := range numbers {
 		if int(n) != i+1 {
-			return nil, refuse(fault.Permanent, op, "part %d was never sent", i+1)
+			return nil, objstore.Refuse(fault.Permanent, op, "part %d was never sent", i+1)
 		}
 		parts[i], have = u.parts[n].CompletedPart, have+u.parts[n].size
 	}
 	if have != size {
-		return nil, refuse(fault.Corrupt, op, "the digest is of %d bytes, the parts have %d", size, have)
+		return nil, objstore.Refuse(fault.Corrupt, op, "the digest is of %d bytes, the parts have %d", size, have)
 	}
 	return parts, nil
 }

@@ -24,7 +24,7 @@ func (s *Store) Put(ctx context.Context, key string, body []byte, d digest.Diges
 		return objstore.Info{}, s.fail(op, err)
 	}
 	if int64(len(body)) != d.Size {
-		return objstore.Info{}, refuse(fault.Corrupt, op, "the digest is of %d bytes, the body has %d", d.Size, len(body))
+		return objstore.Info{}, objstore.Refuse(fault.Corrupt, op, "the digest is of %d bytes, the body has %d", d.Size, len(body))
 	}
 	in := &s3.PutObjectInput{
 		Bucket: &s.name, Key: &key, Body: bytes.NewReader(body), ContentLength: aws.Int64(d.Size),
@@ -46,7 +46,7 @@ func (s *Store) Put(ctx context.Context, key string, body []byte, d digest.Diges
 func (s *Store) ReadSidecar(ctx context.Context, key string) ([]byte, error) {
 	op := "read " + key
 	if !strings.HasPrefix(key, objstore.SidecarPrefix) {
-		return nil, refuse(fault.Permanent, op, "a writer reads below %s only", objstore.SidecarPrefix)
+		return nil, objstore.Refuse(fault.Permanent, op, "a writer reads below %s only", objstore.SidecarPrefix)
 	}
 	body, err := s.get(ctx, key, "")
 	if err != nil {
@@ -86,9 +86,9 @@ func (b *bucket) absence(ctx context.Context, op string) error {
 	_, err := b.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &b.name})
 	switch {
 	case err == nil:
-		return notExist(op)
+		return objstore.NotExist(op)
 	case absent(err):
-		return refuse(fault.Denied, op, "there is no bucket %s; create it, or correct TWINREEL_S3_BUCKET", b.name)
+		return objstore.Refuse(fault.Denied, op, "there is no bucket %s; create it, or correct TWINREEL_S3_BUCKET", b.name)
 	}
 	return b.fail(op+": look for the bucket", err)
 }
