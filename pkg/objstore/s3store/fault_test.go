@@ -1,6 +1,7 @@
 package s3store_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -17,7 +18,7 @@ import (
 	"github.com/twinreel/twinreel/pkg/objstore/s3store"
 )
 
-// put and commit are the two committing calls.
+// put, commit and stream are the three committing calls.
 func put(ctx context.Context, w *s3store.Store) error {
 	_, err := w.Put(ctx, "recordings/k.wav", []byte("x"), digest.Of([]byte("x")), objstore.Options{})
 	return err
@@ -33,6 +34,21 @@ func commit(ctx context.Context, w *s3store.Store) error {
 	}
 	_, err = u.Commit(ctx, digest.Of([]byte("x")), nil)
 	return err
+}
+
+func stream(ctx context.Context, w *s3store.Store) error {
+	body := bytes.Repeat([]byte("x"), 1<<20)
+	s, err := w.Stream(ctx, "recordings/k.wav", int64(len(body)), objstore.Options{})
+	if err != nil {
+		return err
+	}
+	if _, err := s.Write(body); err != nil {
+		return errors.Join(err, s.Abort(ctx))
+	}
+	if _, err = s.Commit(ctx, digest.Of(body), nil); err != nil {
+		return errors.Join(err, s.Abort(ctx))
+	}
+	return nil
 }
 
 func TestRefusalsHaveTheirClass(t *testing.T) {
@@ -77,7 +93,7 @@ func TestRefusalsHaveTheirClass(t *testing.T) {
 				refusal(w, c.status, c.code)
 			}
 		})
-		for call, err := range map[string]error{"put": put(t.Context(), w), "commit": commit(t.Context(), w)} {
+		for call, err := range map[string]error{"put": put(t.Context(), w), "commit": commit(t.Context(), w), "stream": stream(t.Context(), w)} {
 			if !fault.Is(err, c.class, fault.Store) || errors.Is(err, objstore.ErrUnknown) != c.unknown || fault.StatusOf(err) != c.status || fault.RetryAfterOf(err) != 7*time.Second {
 				t.Errorf("%s, %d %s: %v (%v, after %v), want %v, unknown %v", call, c.status, c.code, err, fault.ClassOf(err), fault.RetryAfterOf(err), c.class, c.unknown)
 			}
@@ -114,7 +130,7 @@ func TestAnUnreachableStoreIsUnavailableAndNothingIsUnknown(t *testing.T) {
 	w, r := fake(t, func(c *s3store.Config) { c.Endpoint = server.URL }, nil)
 	_, stat := w.Stat(t.Context(), "k")
 	_, get := r.Open(t.Context(), "k", 0, -1)
-	for call, err := range map[string]error{"put": put(t.Context(), w), "create": commit(t.Context(), w), "stat": stat, "open": get, "abandon": w.Abandon(t.Context(), "k", "u")} {
+	for call, err := range map[string]error{"put": put(t.Context(), w), "create": commit(t.Context(), w), "stream": stream(t.Context(), w), "stat": stat, "open": get, "abandon": w.Abandon(t.Context(), "k", "u")} {
 		if !fault.Is(err, fault.Unavailable, fault.Store) || errors.Is(err, objstore.ErrUnknown) {
 			t.Errorf("%s: %v (%v)", call, err, fault.ClassOf(err))
 		}
@@ -130,8 +146,10 @@ func TestWithoutCredentialsTheStoreIsDenied(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := put(t.Context(), bare); !fault.Is(err, fault.Denied, fault.Store) || errors.Is(err, objstore.ErrUnknown) {
-		t.Errorf("%v (%v)", err, fault.ClassOf(err))
+	for call, err := range map[string]error{"put": put(t.Context(), bare), "stream": stream(t.Context(), bare)} {
+		if !fault.Is(err, fault.Denied, fault.Store) || errors.Is(err, objstore.ErrUnknown) {
+			t.Errorf("%s: %v (%v)", call, err, fault.ClassOf(err))
+		}
 	}
 }
 
