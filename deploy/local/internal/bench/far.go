@@ -18,6 +18,18 @@ type distance struct {
 	KiBps     int64    // what one connection brings at most: a TCP window over the round trip; 0: no bound
 }
 
+// What lies between the workers and everything else in rows that are far away.
+const (
+	farMillis = 50      // each way
+	farWindow = 4 * mib // what one connection has on its way at most: Linux's default for a sender
+)
+
+// across is the distance of far rows. The latency alone would not slow one connection down, since the proxy's own buffers
+// are large; on a real path one brings a TCP window in each round trip.
+func across(window int64) *distance {
+	return &distance{Millis: farMillis, KiBps: window / kib * 1000 / (2 * farMillis)}
+}
+
 // far puts a distance before each server, says where (host:port, separated by blanks), and ends with its input.
 func far(input []byte, in *bufio.Reader, out io.Writer) error {
 	var d distance

@@ -46,6 +46,32 @@ func Rows() []Row {
 	return append(rows, farRows()...)
 }
 
+// farRows compare what is far away with one plain stream, one worker with several, and much waiting with little.
+func farRows() []Row {
+	return []Row{
+		{
+			Name: "copy-2GiB-far", What: "one recording of 2 GiB, source and sinks 50 ms away each way, a TCP window of 4 MiB for each connection",
+			Sides: [2]string{"plain stream", "product"}, needs: needs{sinks: true, far: across(farWindow)}, play: copies(load{2 * gib, 1}),
+			Bars: []Bar{{Figure: "ratio", AtLeast: 4}, {Figure: "peak MiB", AtMost: 200}},
+		},
+		{
+			Name: "scale-4-far", What: "recordings of 64 KiB, source and sinks 50 ms away each way: four workers a tier against one",
+			Sides: [2]string{"one worker", "four workers"}, needs: needs{sinks: true, far: &distance{Millis: farMillis}}, play: scale,
+			Bars: []Bar{{Figure: "ratio", AtLeast: 3.5}},
+		},
+		{
+			Name: "copy-5GiB-memory", What: "recordings of 5 GiB, two at once, into sinks: whether memory grows with size (first: 600 MiB)",
+			Sides: [2]string{"600 MiB", "5 GiB"}, needs: needs{sinks: true}, play: memory,
+			Bars: []Bar{{Figure: "peak MiB", AtMost: 200}, {Figure: "more MiB", AtMost: 16}}, Long: true,
+		},
+		{
+			Name: "backlog-1M", What: "recordings of 16 KiB into sinks, with a million events waiting against a thousand",
+			Sides: [2]string{"1 thousand", "1 million"}, needs: needs{sinks: true}, prepare: fill, play: backlog,
+			Bars: []Bar{{Figure: "ratio", AtLeast: 0.95}, {Figure: "more MiB", AtMost: 16}}, Long: true,
+		},
+	}
+}
+
 // bars are those of a row that copies.
 func bars(size int64, ratio float64) (all []Bar) {
 	all = append(all, Bar{Figure: "peak MiB", AtMost: 200})

@@ -12,64 +12,6 @@ import (
 	"github.com/twinreel/twinreel/pkg/queue"
 )
 
-// What lies between the workers and everything else in rows that are far away.
-const (
-	farMillis = 50      // each way
-	farWindow = 4 * mib // what one connection has on its way at most: Linux's default for a sender
-)
-
-// across is the distance of far rows. The latency alone would not slow one connection down, since the proxy's own buffers
-// are large; on a real path one brings a TCP window in each round trip.
-func across(window int64) *distance {
-	return &distance{Millis: farMillis, KiBps: window / kib * 1000 / (2 * farMillis)}
-}
-
-// farRows compare what is far away with one plain stream, one worker with several, and much waiting with little.
-func farRows() []Row {
-	return []Row{
-		{
-			Name: "copy-2GiB-far", What: "one recording of 2 GiB, source and sinks 50 ms away each way, a TCP window of 4 MiB for each connection",
-			Sides: [2]string{"plain stream", "product"}, needs: needs{sinks: true, far: across(farWindow)}, play: copies(load{2 * gib, 1}),
-			Bars: []Bar{{Figure: "ratio", AtLeast: 4}, {Figure: "peak MiB", AtMost: 200}},
-		},
-		{
-			Name: "scale-4-far", What: "recordings of 64 KiB, source and sinks 50 ms away each way: four workers a tier against one",
-			Sides: [2]string{"one worker", "four workers"}, needs: needs{sinks: true, far: &distance{Millis: farMillis}}, play: scale,
-			Bars: []Bar{{Figure: "ratio", AtLeast: 3.5}},
-		},
-		{
-			Name: "copy-5GiB-memory", What: "recordings of 5 GiB, two at once, into sinks: whether memory grows with size (first: 600 MiB)",
-			Sides: [2]string{"600 MiB", "5 GiB"}, needs: needs{sinks: true}, play: memory,
-			Bars: []Bar{{Figure: "peak MiB", AtMost: 200}, {Figure: "more MiB", AtMost: 16}}, Long: true,
-		},
-		{
-			Name: "backlog-1M", What: "recordings of 16 KiB into sinks, with a million events waiting against a thousand",
-			Sides: [2]string{"1 thousand", "1 million"}, needs: needs{sinks: true}, prepare: fill, play: backlog,
-			Bars: []Bar{{Figure: "ratio", AtLeast: 0.95}, {Figure: "more MiB", AtMost: 16}}, Long: true,
-		},
-	}
-}
-
-// scale plays a load with one worker a tier, or with four.
-func scale(ctx context.Context, b *bed, side int) (Side, error) {
-	w, err := b.stack.NewWorld(ctx)
-	if err != nil {
-		return Side{}, err
-	}
-	b.turns++
-	return b.product(ctx, w, load{64 * kib, 1500}.scaled(b.Scale), [2]int{1, 4}[side])
-}
-
-// memory plays loads of few large recordings.
-func memory(ctx context.Context, b *bed, side int) (Side, error) {
-	w, err := b.stack.NewWorld(ctx)
-	if err != nil {
-		return Side{}, err
-	}
-	b.turns++
-	return b.product(ctx, w, [2]load{{600 * mib, 4}, {5 * gib, 2}}[side], 1)
-}
-
 // Of the backlog row: how many events wait, and how many recordings the workers get done of them in a turn.
 const (
 	little = 1_000
