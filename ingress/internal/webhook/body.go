@@ -73,7 +73,6 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) (*body, *outcome)
 	switch {
 	case err == nil && int64(len(b.bytes)) <= limit:
 		_ = control.SetReadDeadline(time.Time{}) // else it would cancel the request while the stream is waited for
-		received(r.Context())
 		return b, nil
 	case err == nil:
 		return b, h.tooLarge(w, r)

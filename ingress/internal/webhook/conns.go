@@ -36,9 +36,9 @@ type conns struct {
 
 // sender is who is at the other end of a connection.
 type sender struct {
-	state    http.ConnState
-	since    time.Time   // when it got into that state
-	received atomic.Bool // its webhook has been read and waits for the stream
+	state  http.ConnState
+	since  time.Time   // when it got into that state
+	proven atomic.Bool // its webhook has been read, its signature is good, and it waits for the stream
 }
 
 func newConns(limit int) *conns { return &conns{limit: limit, open: map[net.Conn]*sender{}} }
@@ -55,10 +55,10 @@ func (c *conns) context(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, senderKey{}, s)
 }
 
-// received notes that a request's body has been read.
-func received(ctx context.Context) {
+// proven notes that a request has come to its end and its signature is good.
+func proven(ctx context.Context) {
 	if s, ok := ctx.Value(senderKey{}).(*sender); ok {
-		s.received.Store(true)
+		s.proven.Store(true)
 	}
 }
 
@@ -76,7 +76,7 @@ func (c *conns) changed(conn net.Conn, state http.ConnState) {
 	default:
 		if s := c.open[conn]; s != nil {
 			s.state, s.since = state, time.Now()
-			s.received.Store(false)
+			s.proven.Store(false)
 		}
 	}
 	c.mu.Unlock()
@@ -93,7 +93,7 @@ func (c *conns) victim(newcomer net.Conn) net.Conn {
 	older := func(conn, than net.Conn) bool { return than == nil || c.open[conn].since.Before(c.open[than].since) }
 	for conn, s := range c.open {
 		switch {
-		case conn == newcomer || s.received.Load():
+		case conn == newcomer || s.proven.Load():
 		case s.state == http.StateIdle:
 			if older(conn, idle) {
 				idle = conn

@@ -116,6 +116,7 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, source config.Sou
 		return outcome{code: InvalidSignature, detail: err.Error()}
 	}
 	h.metrics.signed(source.Name, h.Now())
+	proven(r.Context())
 	p, err := parse(source.Name, body)
 	switch {
 	case err != nil:

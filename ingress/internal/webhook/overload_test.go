@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,6 +20,7 @@ import (
 	"github.com/twinreel/twinreel/ingress/internal/config"
 	"github.com/twinreel/twinreel/pkg/event"
 	"github.com/twinreel/twinreel/pkg/queue"
+	"github.com/twinreel/twinreel/pkg/settings"
 )
 
 // stream is a Publisher that holds every event until it is told to let them go.
@@ -232,6 +234,25 @@ func TestWhoWaitsForTheStreamKeepsItsConnection(t *testing.T) {
 	}
 	close(d.stream.release)
 	waiting.Wait()
+}
+
+// TestOnlyAGoodSignatureKeepsAConnection: over one connection of HTTP/2 whole webhooks can come beside slow ones, so that
+// whoever may send anything must not be able to keep it by that.
+func TestOnlyAGoodSignatureKeepsAConnection(t *testing.T) {
+	d := open(t, 10, func(h *Handler) {
+		h.Sources = map[string]config.Source{"default": config.NewSource("default", config.HubSHA256, settings.NewSecret("s3cret"))}
+	})
+	close(d.stream.release)
+	for signature, want := range map[string]bool{hub("s3cret", webhookOf("rec-1")): true, hub("other", webhookOf("rec-1")): false} {
+		conn, _ := net.Pipe()
+		r := httptest.NewRequest(http.MethodPost, Path+"default", strings.NewReader(webhookOf("rec-1")))
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("X-Hub-Signature-256", signature)
+		d.ServeHTTP(httptest.NewRecorder(), r.WithContext(d.conns.context(t.Context(), conn)))
+		if got := d.conns.open[conn].proven.Load(); got != want {
+			t.Errorf("kept: %v, want %v", got, want)
+		}
+	}
 }
 
 // isReset reports whether the other end broke the connection.
