@@ -51,10 +51,13 @@ type Copier struct {
 	Agreement digest.Agreement
 	Audit     Auditor
 	Buffers   *Buffers
-	StreamMax int64       // up to this many bytes a recording may go in one request while it is read; 0: none does
-	Read      func(n int) // told of media bytes as they are read
+	StreamMax int64         // up to this many bytes a recording may go in one request while it is read; 0: none does
+	StreamFor time.Duration // a larger one may, too, if by the pace of late that takes no longer than this
+	Read      func(n int)   // told of media bytes as they are read
 	Now       func() time.Time
 	Log       *zap.Logger
+
+	pace pace
 }
 
 // Job is one delivery to be copied.

@@ -18,18 +18,22 @@ func TestACrashAnywhereIsFinishedByTheNextDelivery(t *testing.T) {
 	for _, c := range []struct {
 		size   int
 		stream bool
+		ranged bool
 		ops    []memstore.Op
 	}{
-		{100, false, both},
-		{3*part + 5, false, append(both, memstore.Create, memstore.Part)},
-		{3*part + 5, true, append(both, memstore.Stream, memstore.Write)},
+		{100, false, false, both},
+		{3*part + 5, false, false, append(both, memstore.Create, memstore.Part)},
+		{3*part + 5, false, true, append(both, memstore.Create, memstore.Part)},
+		{3*part + 5, true, false, append(both, memstore.Stream, memstore.Write)},
+		{3*part + 5, true, true, append(both, memstore.Stream, memstore.Write)},
 	} {
 		for _, op := range c.ops {
 			for nth := 1; nth <= 4; nth++ {
 				for _, lost := range []bool{false, true} {
 					for _, forgetful := range []bool{false, true} {
-						t.Run(fmt.Sprintf("%d bytes, streamed %v, %s %d, answer lost %v, ledger lost %v", c.size, c.stream, op, nth, lost, forgetful), func(t *testing.T) {
+						t.Run(fmt.Sprintf("%d bytes, streamed %v, ranges %v, %s %d, answer lost %v, ledger lost %v", c.size, c.stream, c.ranged, op, nth, lost, forgetful), func(t *testing.T) {
 							w := newWorld(t)
+							w.source.ranged = c.ranged
 							if c.stream {
 								w.copiers[tier.Primary].StreamMax = 1 << 30
 							}

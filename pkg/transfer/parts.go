@@ -12,9 +12,9 @@ import (
 	"github.com/twinreel/twinreel/pkg/objstore"
 )
 
-// split reads the media part by part and sends each while others are read; media that the source gives by ranges are
-// read by several at once. What turns out to fit one part stays in memory.
-func (s *staged) split(ctx context.Context, media *mediasource.Media, job Job) error {
+// split reads the media part by part and sends each while others are read, as an upload's part or as a piece of a stream;
+// media that the source gives by ranges are read by several at once. What turns out to fit one part stays in memory.
+func (s *staged) split(ctx context.Context, media *mediasource.Media, job Job, way way) error {
 	share := s.copier.Buffers.Join()
 	defer share.Leave()
 	first, err := share.Get(ctx)
@@ -33,7 +33,13 @@ func (s *staged) split(ctx context.Context, media *mediasource.Media, job Job) e
 		s.digest = hasher.Digest()
 		return nil
 	}
-	if err := s.begin(ctx, job); err != nil {
+	started := s.copier.Now()
+	if way == streamed {
+		err = s.begin(ctx, media, job)
+	} else {
+		err = s.create(ctx, job)
+	}
+	if err != nil {
 		first.Free()
 		return err
 	}
@@ -41,11 +47,14 @@ func (s *staged) split(ctx context.Context, media *mediasource.Media, job Job) e
 		return err
 	}
 	s.digest = hasher.Digest()
+	if way == streamed {
+		s.copier.pace.took(s.digest.Size, s.copier.Now().Sub(started))
+	}
 	return nil
 }
 
-// begin opens the upload and notes it.
-func (s *staged) begin(ctx context.Context, job Job) error {
+// create opens the upload and notes it.
+func (s *staged) create(ctx context.Context, job Job) error {
 	options, err := s.options(ctx, job)
 	if err != nil {
 		return err
@@ -64,7 +73,7 @@ type part struct {
 	buf        *Buffer
 	off        int64
 	fetch      bool          // still to be had from the source
-	turn, next chan struct{} // closed when the part before it, and this one, have been hashed
+	turn, next chan struct{} // closed when the part before it, and this one, have been hashed, and sent where they are a stream's
 }
 
 // parts takes all parts through, from the first one on, which has been read. Each part's own order is kept by it; beside
@@ -89,6 +98,11 @@ func (s *staged) parts(ctx context.Context, media *mediasource.Media, hasher *di
 				return reading.Err()
 			}
 			crc := hasher.Part(p.buf.B)
+			if s.stream != nil {
+				defer close(p.next)
+				_, err := s.stream.Write(p.buf.B)
+				return err
+			}
 			close(p.next)
 			return s.upload.Part(ctx, p.number, p.buf.B, crc)
 		})

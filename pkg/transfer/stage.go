@@ -63,13 +63,13 @@ func (c *Copier) open(ctx context.Context, data event.Data) (*mediasource.Media,
 
 // read takes the media in, on the way that suits them.
 func (s *staged) read(ctx context.Context, media *mediasource.Media, job Job) error {
-	switch s.copier.way(media, job.Again) {
-	case whole:
+	switch way := s.copier.way(media, job.Again); {
+	case way == whole:
 		return s.keep(ctx, media)
-	case streamed:
+	case way == streamed && !media.Ranged():
 		return s.send(ctx, media, job)
 	default:
-		return s.split(ctx, media, job)
+		return s.split(ctx, media, job, way)
 	}
 }
 
@@ -95,24 +95,16 @@ const piece = 128 << 10
 
 // send reads, hashes and sends piece after piece in one request. Its end waits for the commit.
 func (s *staged) send(ctx context.Context, media *mediasource.Media, job Job) error {
-	options, err := s.options(ctx, job)
-	if err != nil {
-		return err
-	}
 	size := min(piece, s.copier.Buffers.Part())
 	buf, err := s.copier.Buffers.Get(ctx, size)
 	if err != nil {
 		return err
 	}
 	defer buf.Free()
-	store, ok := s.copier.Store.(objstore.Streamer)
-	if !ok {
-		return fault.New(fault.Permanent, fault.Worker, "stream "+s.key, errors.New("the store takes no streams"))
-	}
-	if s.stream, err = store.Stream(s.hold.ctx, s.key, media.Size, options); err != nil {
+	if err := s.begin(ctx, media, job); err != nil {
 		return err
 	}
-	hasher := digest.NewHasher()
+	started, hasher := s.copier.Now(), digest.NewHasher()
 	for last := false; !last; {
 		buf.B = buf.B[:size]
 		if last, err = s.fill(media, buf); err != nil {
@@ -124,7 +116,22 @@ func (s *staged) send(ctx context.Context, media *mediasource.Media, job Job) er
 		}
 	}
 	s.digest = hasher.Digest()
+	s.copier.pace.took(s.digest.Size, s.copier.Now().Sub(started))
 	return nil
+}
+
+// begin begins the streamed request.
+func (s *staged) begin(ctx context.Context, media *mediasource.Media, job Job) error {
+	options, err := s.options(ctx, job)
+	if err != nil {
+		return err
+	}
+	store, ok := s.copier.Store.(objstore.Streamer)
+	if !ok {
+		return fault.New(fault.Permanent, fault.Worker, "stream "+s.key, errors.New("the store takes no streams"))
+	}
+	s.stream, err = store.Stream(s.hold.ctx, s.key, media.Size, options)
+	return err
 }
 
 // options are those that a stream or an upload is begun with: with the tags that were agreed on if the sibling came first,

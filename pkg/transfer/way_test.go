@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/twinreel/twinreel/pkg/event"
 	"github.com/twinreel/twinreel/pkg/fault"
@@ -37,7 +38,7 @@ func TestEverySizeTakesItsWay(t *testing.T) {
 		{"up to a bound", 4 * part, true, false, false, 0, 1, 0, 0},
 		{"then in parts", 4*part + 1, true, false, false, 0, 0, 1, 5},
 		{"in parts where the store takes no stream", part + 1, false, false, false, 0, 0, 1, 2},
-		{"in parts where the source gives ranges", part + 1, true, true, false, 0, 0, 1, 2},
+		{"also where the source gives ranges", part + 1, true, true, false, 0, 1, 0, 0},
 		{"in parts once something broke", part + 1, true, false, true, 0, 0, 1, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -62,8 +63,11 @@ func TestEverySizeTakesItsWay(t *testing.T) {
 
 // TestRangesMayComeInAnyOrder lets ranges come three by three, the last of each three first.
 func TestRangesMayComeInAnyOrder(t *testing.T) {
-	for _, size := range []int{2 * part, 3*part + 1, 9*part - 1, 24 * part} {
+	for n, size := range []int{2 * part, 3*part + 1, 9*part - 1, 24 * part, 2 * part, 3*part + 1, 9*part - 1, 24 * part} {
 		w := newWorld(t)
+		if n >= 4 {
+			w.copiers[tier.Primary].StreamMax = 1 << 30
+		}
 		w.buffers = transfer.NewBuffers(16*part, part)
 		w.copiers[tier.Primary].Buffers = w.buffers
 		w.source.ranged = true
@@ -87,9 +91,12 @@ func TestRangesMayComeInAnyOrder(t *testing.T) {
 }
 
 func TestABrokenRangeEndsTheCopyAndLeavesNothing(t *testing.T) {
-	for _, broken := range []int64{1, 2, 5, 9} {
+	for _, broken := range []int64{1, 2, 5, 9, -1, -2, -5, -9} { // negative: streamed
 		w := newWorld(t)
 		w.source.ranged = true
+		if broken < 0 {
+			w.copiers[tier.Primary].StreamMax, broken = 1<<30, -broken
+		}
 		w.source.filled = func(off int64) error {
 			if off == broken*part {
 				return fault.New(fault.Unavailable, fault.Source, "read", errBroken)
@@ -115,6 +122,45 @@ func TestABrokenPartIsTheReasonAndNotWhatItEnded(t *testing.T) {
 		w.stores[tier.Primary].Before(memstore.Part, memstore.Nth(nth, fault.New(fault.Throttled, fault.Store, "part", errBroken)))
 		w.refused(tier.Primary, w.job("rec-1", varied(6*part)), fault.Throttled)
 		w.empty(tier.Primary)
+	}
+}
+
+// TestALargeRecordingIsStreamedWhileStreamsAreQuick lets the clock run by what is read.
+func TestALargeRecordingIsStreamedWhileStreamsAreQuick(t *testing.T) {
+	w := newWorld(t)
+	c, s := w.copiers[tier.Primary], w.stores[tier.Primary]
+	now, rate := time.Now(), 10*part // bytes a second
+	c.StreamMax, c.StreamFor = 2*part, 4*time.Second
+	c.Now = func() time.Time { return now }
+	c.Read = func(n int) { now = now.Add(time.Duration(n) * time.Second / time.Duration(rate)) }
+	n := 0
+	copied := func(size int) (streams, creates int64) {
+		n++
+		streams, creates = int64(s.Calls(memstore.Stream)), int64(s.Calls(memstore.Create))
+		w.must(tier.Primary, w.job(fmt.Sprint("rec-", n), varied(size)), transfer.Stored)
+		return int64(s.Calls(memstore.Stream)) - streams, int64(s.Calls(memstore.Create)) - creates
+	}
+	if streams, creates := copied(30 * part); streams != 1 || creates != 0 {
+		t.Errorf("before anything is known: %d streams, %d uploads", streams, creates)
+	}
+	for range 40 { // the first expectation is forgotten
+		copied(2 * part)
+	}
+	if streams, creates := copied(38 * part); streams != 1 || creates != 0 {
+		t.Errorf("at ten parts a second, 38 of them: %d streams, %d uploads", streams, creates)
+	}
+	if streams, creates := copied(42 * part); streams != 0 || creates != 1 {
+		t.Errorf("at ten parts a second, 42 of them: %d streams, %d uploads", streams, creates)
+	}
+	rate = part
+	for range 40 {
+		copied(2 * part)
+	}
+	if streams, creates := copied(6 * part); streams != 0 || creates != 1 {
+		t.Errorf("at one part a second, 6 of them: %d streams, %d uploads", streams, creates)
+	}
+	if streams, creates := copied(2 * part); streams != 1 || creates != 0 {
+		t.Errorf("up to the bound, however slow: %d streams, %d uploads", streams, creates)
 	}
 }
 

@@ -26,9 +26,12 @@ const (
 	gcPercent = 300
 )
 
-// streamMax is up to how many bytes a recording goes up in one request while it is read: beyond it, having to read all
-// again after a failure would be dear.
-const streamMax = 64 << 20
+// Up to streamMax bytes a recording goes up in one request while it is read, and a larger one if that is not expected to
+// take longer than streamFor: what lasts longer is likelier to break, and having to read it all again is dear.
+const (
+	streamMax = 64 << 20
+	streamFor = 10 * time.Second
+)
 
 // storeLook is how long the readiness detail of the store is believed: looking is a request that somebody pays.
 const storeLook = 30 * time.Second
@@ -69,7 +72,7 @@ func Run(ctx context.Context, s *service.Service, c Config, t tier.Tier, store o
 		config: c, publisher: publisher, gate: gate, hosts: newHosts(), metrics: m, logger: s.Log,
 		copier: &transfer.Copier{
 			Tier: t, Source: mediasource.NewHTTP(c.Source, int64(c.Work.Part)), Store: store, Ledger: redis, Agreement: agreed, Audit: gate,
-			Buffers: buffers, StreamMax: streamMax, Read: func(n int) { m.bytes.Add(float64(n)) }, Now: time.Now, Log: s.Log,
+			Buffers: buffers, StreamMax: streamMax, StreamFor: streamFor, Read: func(n int) { m.bytes.Add(float64(n)) }, Now: time.Now, Log: s.Log,
 		},
 	}
 	w.consume(ctx, s.Drain(), js)

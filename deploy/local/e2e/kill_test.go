@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -109,17 +110,27 @@ func (b *bed) killCommand(after time.Duration) {
 // instance finishes it: one version, and nothing left of the first attempt.
 func TestWorkerKilledMidUpload(t *testing.T) {
 	t.Parallel()
-	for name, size := range map[string]int64{"in parts": 96 * mib, "streamed": 40 * mib} {
-		t.Run(name, func(t *testing.T) {
+	for _, parts := range []bool{true, false} {
+		t.Run(fmt.Sprintf("in parts %v", parts), func(t *testing.T) {
 			t.Parallel()
 			b := newBed(t, setup{platform: platform.Config{Seed: 36}})
-			slow := b.add(platform.Spec{Size: size, SendSize: true, Faults: platform.Faults{BytesPerSecond: 4 * mib}})
+			const trickle = 4 * mib // a second
+			slow := b.add(platform.Spec{Size: 40 * mib, SendSize: true, Faults: platform.Faults{BytesPerSecond: trickle}})
+			if parts { // which is how it goes once an attempt has failed
+				slow.SetFaults(platform.Faults{Status: http.StatusServiceUnavailable})
+			}
 			b.send(slow)
+			if parts {
+				b.eventually(time.Minute, "an attempt has failed", func(ctx context.Context) error {
+					return b.counts(ctx, b.primary, 1, "twinreel_deliveries_total", `outcome="retry"`)
+				})
+				slow.SetFaults(platform.Faults{BytesPerSecond: trickle})
+			}
 			b.eventually(time.Minute, "some of the recording is up", func(ctx context.Context) error {
-				if size > 64*mib {
+				if parts {
 					return b.partsUp(ctx, slow.ObjectKey(), 2)
 				}
-				return b.bytesRead(ctx, b.primary, 10*mib)
+				return b.counts(ctx, b.primary, 10*mib, "twinreel_transfer_bytes_total")
 			})
 			b.should(b.primary.Kill())
 			slow.SetFaults(platform.Faults{})
@@ -140,14 +151,14 @@ func TestWorkerKilledMidUpload(t *testing.T) {
 	}
 }
 
-// bytesRead waits until a worker has read that much of media.
-func (b *bed) bytesRead(ctx context.Context, p *fleet.Program, want float64) error {
+// counts reports whether a program counts at least so much.
+func (b *bed) counts(ctx context.Context, p *fleet.Program, want float64, metric string, labels ...string) error {
 	m, err := p.Metrics(ctx)
 	if err != nil {
 		return err
 	}
-	if got := m.Sum("twinreel_transfer_bytes_total"); got < want {
-		return fmt.Errorf("%v of %v bytes", got, want)
+	if got := m.Sum(metric, labels...); got < want {
+		return fmt.Errorf("%s is %v, want %v", metric, got, want)
 	}
 	return nil
 }
