@@ -99,10 +99,10 @@ func refused(err error) error {
 // errStalled is why a request was given up that brought no byte for too long.
 var errStalled = errors.New("stalled: no byte came within TWINREEL_SOURCE_STALL_TIMEOUT")
 
-// reason says why ctx ended: errStalled, errClosed, or the caller's; nil if it has not.
+// reason says why ctx ended: errStalled, errTrickles, errClosed, or the caller's; nil if it has not.
 func reason(ctx context.Context) error {
 	cause := context.Cause(ctx)
-	for _, known := range []error{errStalled, errClosed, context.DeadlineExceeded} {
+	for _, known := range []error{errStalled, errTrickles, errClosed, context.DeadlineExceeded} {
 		if errors.Is(cause, known) {
 			return known
 		}
@@ -113,8 +113,8 @@ func reason(ctx context.Context) error {
 // failed classifies what went wrong under ctx while talking to a host.
 func failed(ctx context.Context, op string, err error) error {
 	switch why := reason(ctx); {
-	case errors.Is(why, errStalled):
-		return fault.New(fault.Unavailable, fault.Source, op, errStalled)
+	case errors.Is(why, errStalled), errors.Is(why, errTrickles):
+		return fault.New(fault.Unavailable, fault.Source, op, why)
 	case errors.Is(why, errClosed):
 		return errClosed
 	case why != nil:

@@ -18,6 +18,7 @@ import (
 type HTTP struct {
 	config    Config
 	part      int64
+	patience  time.Duration   // with an answer that brings too little
 	transport *http.Transport // used without an http.Client: redirects are followed here, where each hop is checked
 	ranges    *http.Transport // the same with HTTP/1 alone, for ranges side by side: one connection would share one window
 }
@@ -41,7 +42,7 @@ func NewHTTP(c Config, part int64, options ...Option) *HTTP {
 	}
 	ranges.ForceAttemptHTTP2, ranges.Protocols = false, new(http.Protocols)
 	ranges.Protocols.SetHTTP1(true)
-	return &HTTP{config: c, part: part, transport: t, ranges: ranges}
+	return &HTTP{config: c, part: part, patience: patience, transport: t, ranges: ranges}
 }
 
 // Close closes the connections that wait for their next use. Open media are not touched.

@@ -36,6 +36,7 @@ type stream struct {
 	end  int64         // where the stretch ends, -1 if unknown
 	step int64         // bytes to ask for at once
 	budget
+	trickle
 
 	broken int64 // where the answer would have ended that broke off
 }
@@ -75,8 +76,13 @@ func (s *stream) take(p []byte) (int, error) {
 		p = p[:s.left]
 	}
 	s.stall.Reset(s.source.config.StallTimeout)
+	asked := time.Now()
 	n, err := s.body.Read(p)
 	s.stall.Stop()
+	if s.slow(n, time.Since(asked), s.source.patience) && err == nil {
+		s.cancel(errTrickles)
+		return n, failed(s.ctx, s.op, errTrickles)
+	}
 	if s.off += int64(n); n > 0 {
 		s.progress(s.off, s.step)
 	}

@@ -62,6 +62,9 @@ type Writer interface {
 	// Abandon aborts the upload of key that an earlier holder of the claim left open, by Upload.ID. Already gone, or
 	// "": nil. It cannot touch a committed object.
 	Abandon(ctx context.Context, key, uploadID string) error
+	// Tag sees to it that the object of key has these tags, where a Commit may have ended without them: in a store that
+	// sets the tags with the commit itself there is nothing to do.
+	Tag(ctx context.Context, key string, tags map[string]string) error
 	// Stat describes the visible object, with its whole-object checksum where it has one. ErrNotExist.
 	Stat(ctx context.Context, key string) (Info, error)
 	// ReadSidecar returns the bytes of an object below metadata/, at most MaxSidecar of them. ErrNotExist; any other key is refused.
@@ -82,6 +85,7 @@ type Upload interface {
 	// p is free again on return.
 	Part(ctx context.Context, n int, p []byte, crc uint64) error
 	// Commit makes the object visible, conditional on the key's absence, with d's whole-object checksum and these tags.
+	// An object whose Commit failed may have the tags that it was begun with: see Writer.Tag.
 	// ErrUnknown: Stat and compare. The Info is what the answer proves, as with Writer.Put.
 	Commit(ctx context.Context, d digest.Digest, tags map[string]string) (Info, error)
 	// Abort gives the upload up and frees what the store holds of it. Safe after a failed Commit.
@@ -104,7 +108,8 @@ type Stream interface {
 	// Write sends the next bytes; p is free again on return. Once the store has answered that somebody's object may be
 	// there, Write takes the rest without sending it, and Commit says ErrUnknown.
 	io.Writer
-	// Commit makes the object visible, with d's checksum and these tags, if exactly the announced size was written.
+	// Commit makes the object visible, with d's checksum and these tags, if exactly the announced size was written; as to
+	// the tags, as Upload.Commit.
 	// ErrUnknown: Stat and compare. The Info is what the answer proves, as with Writer.Put.
 	Commit(ctx context.Context, d digest.Digest, tags map[string]string) (Info, error)
 	// Abort gives the object up. Safe after a failed Commit.

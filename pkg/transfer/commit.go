@@ -59,6 +59,19 @@ func judge(info objstore.Info, agreed digest.Entry, same Outcome) (Outcome, erro
 	return "", conflict(fault.Store, op, "an object of that key with other bytes is there")
 }
 
+// tag sets the agreed tags of an object that was found: an earlier attempt, or one whose answer was lost, may have ended
+// between the commit and its tags. Once the sidecar is there, they have been set.
+func (c *Copier) tag(ctx context.Context, held digest.Held, outcome Outcome) error {
+	if outcome == Stored || outcome == Duplicate {
+		return nil
+	}
+	side, err := event.ParseSidecar(held.Sidecar)
+	if err != nil {
+		return conflict(fault.Agreement, "read the agreed sidecar", fault.Text(err))
+	}
+	return c.Store.Tag(ctx, held.ObjectKey, side.ObjectTags())
+}
+
 // writeSidecar puts the agreed sidecar beside the media. One that is there already must be the same; one that names the
 // same media but came from before the entry is adopted, since it is what the tier has.
 func (c *Copier) writeSidecar(ctx context.Context, job Job, held digest.Held) error {

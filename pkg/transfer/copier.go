@@ -120,8 +120,11 @@ func (c *Copier) Copy(ctx context.Context, job Job) (Result, error) {
 	return res, hold.cause(err)
 }
 
-// complete does what follows a proven copy, in this order: sidecar, audit event, ledger.
+// complete does what follows a proven copy, in this order: tags, sidecar, audit event, ledger.
 func (c *Copier) complete(ctx context.Context, job Job, hold *hold, held digest.Held, found objstore.Info, outcome Outcome) (Result, error) {
+	if err := c.tag(ctx, held, outcome); err != nil {
+		return Result{}, err
+	}
 	if err := c.writeSidecar(ctx, job, held); err != nil {
 		return Result{}, err
 	}

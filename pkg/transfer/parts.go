@@ -83,6 +83,7 @@ type part struct {
 // leave the upload open.
 func (s *staged) parts(ctx context.Context, media *mediasource.Media, hasher *digest.Hasher, share *Share, first *Buffer) error {
 	g, reading := errgroup.WithContext(ctx)
+	defer context.AfterFunc(reading, s.ended)() // also of what is read in order, by feed
 	run := func(p part) {
 		g.Go(func() error {
 			defer p.buf.Free()

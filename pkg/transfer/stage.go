@@ -21,6 +21,7 @@ type staged struct {
 	hold   *hold
 	key    string
 	digest digest.Digest
+	ended  context.CancelFunc // ends the reading of the media
 	// One of these, until it is committed.
 	body   *Buffer
 	stream objstore.Stream
@@ -31,12 +32,14 @@ type staged struct {
 // and sha256.
 func (c *Copier) stage(ctx context.Context, job Job, hold *hold) (*staged, error) {
 	data := job.Event.Data
-	media, err := c.open(ctx, data)
+	reading, ended := context.WithCancel(ctx)
+	defer ended()
+	media, err := c.open(reading, data)
 	if err != nil {
 		return nil, err
 	}
 	defer media.Close()
-	s := &staged{copier: c, hold: hold, key: data.ObjectKey}
+	s := &staged{copier: c, hold: hold, key: data.ObjectKey, ended: ended}
 	if err := s.read(ctx, media, job); err != nil {
 		s.discard()
 		return nil, err

@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"testing"
 	"time"
 
 	"github.com/twinreel/twinreel/pkg/event"
 	"github.com/twinreel/twinreel/pkg/fault"
+	"github.com/twinreel/twinreel/pkg/mediasource"
 	"github.com/twinreel/twinreel/pkg/objstore/memstore"
 	"github.com/twinreel/twinreel/pkg/tier"
 	"github.com/twinreel/twinreel/pkg/transfer"
@@ -162,6 +164,29 @@ func TestALargeRecordingIsStreamedWhileStreamsAreQuick(t *testing.T) {
 	if streams, creates := copied(2 * part); streams != 1 || creates != 0 {
 		t.Errorf("up to the bound, however slow: %d streams, %d uploads", streams, creates)
 	}
+}
+
+// slowSource gives some bytes at once and the rest so slowly that nobody sees the end.
+type slowSource struct {
+	at   int
+	body []byte
+}
+
+func (s slowSource) Open(ctx context.Context, _ mediasource.Request) (*mediasource.Media, error) {
+	in, out := io.Pipe()
+	context.AfterFunc(ctx, func() { out.CloseWithError(fault.New(fault.Transient, fault.Source, "read", ctx.Err())) })
+	go func() { _, _ = out.Write(s.body[:s.at]) }()
+	return mediasource.NewMedia(in, int64(len(s.body)), 1<<40), nil
+}
+
+func TestAFailedPartEndsTheReadingOfASlowSource(t *testing.T) {
+	w := newWorld(t)
+	body := varied(4 * part)
+	job := w.job("rec-1", body)
+	w.copiers[tier.Primary].Source = slowSource{part + 1, body}
+	w.stores[tier.Primary].Before(memstore.Part, memstore.Nth(1, fault.New(fault.Throttled, fault.Store, "part", errBroken)))
+	w.refused(tier.Primary, job, fault.Throttled)
+	w.empty(tier.Primary)
 }
 
 func TestMediaThatEndEarlyAreNotCommittedOnAnyWay(t *testing.T) {

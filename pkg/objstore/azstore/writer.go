@@ -57,6 +57,9 @@ func created(key string, d digest.Digest, contentType string, etag *azcore.ETag,
 // another upload's commit drops them.
 func (s *Store) Abandon(context.Context, string, string) error { return nil }
 
+// Tag implements objstore.Writer: there is nothing to do, since commits carry the tags.
+func (s *Store) Tag(context.Context, string, map[string]string) error { return nil }
+
 // ReadSidecar implements objstore.Writer.
 func (s *Store) ReadSidecar(ctx context.Context, key string) ([]byte, error) {
 	op := "read " + key

@@ -30,6 +30,27 @@ func (s *Store) Put(ctx context.Context, key string, body []byte, d digest.Diges
 	return info, err
 }
 
+// Tag implements objstore.Writer.
+func (s *Store) Tag(ctx context.Context, key string, tags map[string]string) error {
+	return s.do(ctx, Tag, key, func() error {
+		o, ok := s.objects[key]
+		if !ok {
+			return absent("tag " + key)
+		}
+		o.Tags = maps.Clone(tags)
+		s.objects[key] = o
+		return nil
+	})
+}
+
+// retag sets the tags of an object just committed where it was begun with others, by a call of its own, as in S3.
+func (s *Store) retag(ctx context.Context, key string, have, tags map[string]string) error {
+	if maps.Equal(have, tags) {
+		return nil
+	}
+	return s.Tag(ctx, key, tags)
+}
+
 // Stat implements objstore.Writer and objstore.Reader.
 func (s *Store) Stat(ctx context.Context, key string) (info objstore.Info, err error) {
 	err = s.do(ctx, Stat, key, func() error {

@@ -19,6 +19,7 @@ const (
 	Commit      Op = "commit" // of an upload or a stream
 	Abort       Op = "abort"  // likewise
 	Abandon     Op = "abandon"
+	Tag         Op = "tag"
 	Stat        Op = "stat"
 	ReadSidecar Op = "read_sidecar"
 	List        Op = "list"

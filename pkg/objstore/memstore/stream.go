@@ -72,9 +72,12 @@ func (u *stream) Commit(ctx context.Context, d digest.Digest, tags map[string]st
 			return fault.New(fault.Corrupt, fault.Store, op, fmt.Errorf("%d bytes were announced, %d sent, %d are the digest's", u.size, len(u.body), d.Size))
 		}
 		delete(u.store.streams, u)
-		info, err = u.store.create(op, u.key, Object{Body: u.body, ContentType: u.options.ContentType, Tags: maps.Clone(tags)}, d)
+		info, err = u.store.create(op, u.key, Object{Body: u.body, ContentType: u.options.ContentType, Tags: maps.Clone(u.options.Tags)}, d)
 		return err
 	})
+	if err == nil {
+		err = u.store.retag(ctx, u.key, u.options.Tags, tags)
+	}
 	return info, err
 }
 

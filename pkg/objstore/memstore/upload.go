@@ -14,10 +14,10 @@ import (
 
 // upload is an object on its way. All its state is under the store's lock.
 type upload struct {
-	store       *Store
-	id, key     string
-	contentType string
-	parts       map[int][]byte
+	store   *Store
+	id, key string
+	options objstore.Options
+	parts   map[int][]byte
 }
 
 // Create implements objstore.Writer.
@@ -25,7 +25,7 @@ func (s *Store) Create(ctx context.Context, key string, o objstore.Options) (obj
 	var u *upload
 	err := s.do(ctx, Create, key, func() error {
 		s.serial++
-		u = &upload{store: s, id: fmt.Sprintf("upload-%d", s.serial), key: key, contentType: o.ContentType, parts: map[int][]byte{}}
+		u = &upload{store: s, id: fmt.Sprintf("upload-%d", s.serial), key: key, options: o, parts: map[int][]byte{}}
 		s.uploads[u.id] = u
 		return nil
 	})
@@ -77,12 +77,15 @@ func (u *upload) Commit(ctx context.Context, d digest.Digest, tags map[string]st
 		if err != nil {
 			return err
 		}
-		info, err = u.store.create(op, u.key, Object{Body: body, ContentType: u.contentType, Tags: maps.Clone(tags)}, d)
+		info, err = u.store.create(op, u.key, Object{Body: body, ContentType: u.options.ContentType, Tags: maps.Clone(u.options.Tags)}, d)
 		if err == nil {
 			delete(u.store.uploads, u.id)
 		}
 		return err
 	})
+	if err == nil {
+		err = u.store.retag(ctx, u.key, u.options.Tags, tags)
+	}
 	return info, err
 }
 

@@ -22,8 +22,9 @@ var _ objstore.Streamer = (*Store)(nil)
 // errGivenUp ends a request whose object is not wanted any more.
 var errGivenUp = errors.New("the upload was given up")
 
-// stream is one conditional PUT on its way. Its body is aws-chunked; the end, which carries the checksum, is sent by
-// Commit, and a body without its end is no object.
+// stream is one conditional PUT on its way. Its body is aws-chunked; the end, which carries the object's last byte and the
+// checksum, is sent by Commit. A body without its end is no object, not even for a server that counts bytes and looks no
+// further.
 type stream struct {
 	store   *Store
 	key     string
@@ -31,7 +32,8 @@ type stream struct {
 	options objstore.Options
 
 	body   *io.PipeWriter
-	sent   int64
+	sent   int64  // last included
+	last   []byte // held back
 	cancel context.CancelFunc
 
 	answered chan struct{} // closed once these are set:
@@ -74,6 +76,7 @@ func trailing(size int64) func(*s3.Options) {
 		o.APIOptions = append(o.APIOptions,
 			smithyhttp.SetHeaderValue("X-Amz-Decoded-Content-Length", strconv.FormatInt(size, 10)),
 			smithyhttp.SetHeaderValue("X-Amz-Trailer", checksumTrailer),
+			smithyhttp.SetHeaderValue("X-Amz-Sdk-Checksum-Algorithm", "CRC64NVME"), // or a PUT with object lock is refused
 			func(stack *middleware.Stack) error {
 				_, err := stack.Finalize.Swap((*v4.ComputePayloadSHA256)(nil).ID(), unsignedTrailer())
 				return err
@@ -96,8 +99,12 @@ func (u *stream) Write(p []byte) (int, error) {
 		return 0, objstore.Refuse(fault.Corrupt, op, "more than the announced %d bytes", u.size)
 	}
 	u.sent += int64(len(p))
-	if n, err := u.body.Write(p); err == nil {
-		return n, nil
+	now := p
+	if u.sent == u.size && len(p) > 0 {
+		now, u.last = p[:len(p)-1], []byte{p[len(p)-1]}
+	}
+	if _, err := u.body.Write(now); err == nil {
+		return len(p), nil
 	}
 	<-u.answered
 	switch _, answer := answered(u.err); {
@@ -120,7 +127,7 @@ func (u *stream) Commit(ctx context.Context, d digest.Digest, tags map[string]st
 	if d.Size != u.size || u.sent != u.size {
 		return objstore.Info{}, objstore.Refuse(fault.Corrupt, op, "the digest is of %d bytes, %d were announced and %d sent", d.Size, u.size, u.sent)
 	}
-	_, _ = io.WriteString(u.body, ending(d.CRC64)) // where it fails the request has ended, and says why
+	_, _ = io.WriteString(u.body, string(u.last)+ending(d.CRC64)) // where it fails the request has ended, and says why
 	_ = u.body.Close()
 	select {
 	case <-u.answered:

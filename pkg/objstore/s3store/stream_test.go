@@ -40,7 +40,7 @@ func TestAStreamAsksForWhatAPutDoes(t *testing.T) {
 		"X-Amz-Server-Side-Encryption": "aws:kms", "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id": "key-1", "Content-Type": "audio/wav",
 		"X-Amz-Object-Lock-Mode": "COMPLIANCE", "X-Amz-Object-Lock-Retain-Until-Date": "2026-12-03T10:00:00Z", "X-Amz-Tagging": "a=1&b=2+%2B",
 		"If-None-Match": "*", "X-Amz-Content-Sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "X-Amz-Trailer": "x-amz-checksum-crc64nvme",
-		"X-Amz-Decoded-Content-Length": "1", "Content-Encoding": "aws-chunked", "X-Amz-Checksum-Crc64nvme": "",
+		"X-Amz-Decoded-Content-Length": "1", "Content-Encoding": "aws-chunked", "X-Amz-Sdk-Checksum-Algorithm": "CRC64NVME", "X-Amz-Checksum-Crc64nvme": "",
 	} {
 		if have := got.Get(name); have != want {
 			t.Errorf("%s is %q, want %q", name, have, want)
@@ -87,6 +87,32 @@ func middle(answer func(http.ResponseWriter)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.CopyN(io.Discard, r.Body, 3<<20)
 		answer(w)
+	}
+}
+
+// TestAnAbortedStreamLacksItsLastByte: a server that takes a body for whole once it has the announced bytes must not have
+// them before the commit.
+func TestAnAbortedStreamLacksItsLastByte(t *testing.T) {
+	got := make(chan []byte, 1)
+	w, _ := fake(t, nil, func(_ http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		got <- b
+	})
+	body := bytes.Repeat([]byte("x"), 300<<10)
+	s, err := w.Stream(t.Context(), "k", int64(len(body)), objstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rest := body; len(rest) > 0; rest = rest[100<<10:] {
+		if n, err := s.Write(rest[:100<<10]); err != nil || n != 100<<10 {
+			t.Fatal(n, err)
+		}
+	}
+	if err := s.Abort(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := bytes.Count(<-got, []byte("x")); n >= len(body) {
+		t.Errorf("the server has %d bytes of %d", n, len(body))
 	}
 }
 

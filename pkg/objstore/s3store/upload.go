@@ -155,10 +155,15 @@ func (u *upload) complete(op string, size int64) ([]types.CompletedPart, error) 
 // retag sets the tags of the object just created where they are not those that it was begun with: S3 takes no tags with
 // the commit. The object stays, whatever comes of it. No version is named: that would need a further permission,
 // and the key can have no other version while nobody deletes or overwrites.
-func (s *Store) retag(ctx context.Context, key string, have, tags map[string]string) (err error) {
+func (s *Store) retag(ctx context.Context, key string, have, tags map[string]string) error {
 	if maps.Equal(tags, have) {
 		return nil
 	}
+	return s.Tag(ctx, key, tags)
+}
+
+// Tag implements objstore.Writer.
+func (s *Store) Tag(ctx context.Context, key string, tags map[string]string) (err error) {
 	set := make([]types.Tag, 0, len(tags))
 	for name, value := range tags {
 		set = append(set, types.Tag{Key: aws.String(name), Value: aws.String(value)})
