@@ -92,6 +92,9 @@ func (w *Worker) judge(ctx context.Context, d queue.Delivery, e event.Event, err
 	if errors.Is(err, errShut) {
 		return w.park(d, e, err)
 	}
+	if errors.Is(err, errHostDown) {
+		return w.again(d, e, err, 1)
+	}
 	b := w.blameFor(ctx, d, e, err)
 	if b.parked {
 		return w.park(d, e, err)

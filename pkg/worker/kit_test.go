@@ -84,10 +84,11 @@ func newBed(t *testing.T, account string, change ...func(*Config)) *bed {
 		f(&config)
 	}
 	k := newKeeper(config, tier.Primary, "instance-1", b.store, gate, c.Now, zap.NewNop())
+	sick := newSickHosts(config.Breaker)
 	b.Worker = &Worker{
-		config: config, publisher: publisher, gate: gate, keeper: k, hosts: newHosts(), metrics: m, logger: zap.NewNop(),
+		config: config, publisher: publisher, gate: gate, keeper: k, hosts: newHosts(), sick: sick, metrics: m, logger: zap.NewNop(),
 		copier: &transfer.Copier{
-			Tier: tier.Primary, Source: b.source, Store: k.store, Ledger: b.ledger, Agreement: digest.NewKV(kv, 5*time.Second), Audit: gate,
+			Tier: tier.Primary, Source: sparing{b.source, sick}, Store: k.store, Ledger: b.ledger, Agreement: digest.NewKV(kv, 5*time.Second), Audit: gate,
 			Buffers: buffers, Read: func(int) {}, Now: c.Now, Log: zap.NewNop(),
 		},
 	}

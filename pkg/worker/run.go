@@ -76,10 +76,11 @@ func Run(ctx context.Context, s *service.Service, c Config, t tier.Tier, store o
 	if err != nil {
 		return nil // told to stop while it waited
 	}
+	sick := newSickHosts(c.Breaker)
 	w := &Worker{
-		config: c, publisher: publisher, gate: gate, keeper: k, hosts: newHosts(), metrics: m, logger: s.Log,
+		config: c, publisher: publisher, gate: gate, keeper: k, hosts: newHosts(), sick: sick, metrics: m, logger: s.Log,
 		copier: &transfer.Copier{
-			Tier: t, Source: mediasource.NewHTTP(c.Source, int64(c.Work.Part)), Store: k.store, Ledger: redis, Agreement: agreed, Audit: gate,
+			Tier: t, Source: sparing{mediasource.NewHTTP(c.Source, int64(c.Work.Part)), sick}, Store: k.store, Ledger: redis, Agreement: agreed, Audit: gate,
 			Buffers: buffers, StreamMax: streamMax, StreamFor: streamFor, Read: func(n int) { m.bytes.Add(float64(n)) }, Now: time.Now, Log: s.Log,
 		},
 	}

@@ -20,9 +20,9 @@ import (
 )
 
 // attempts is what the ledger counts against the message.
-func (b *bed) attempts(seq uint64) ledger.Attempts {
+func (b *bed) attempts(id string, seq uint64) ledger.Attempts {
 	b.t.Helper()
-	a, err := b.ledger.Attempts(b.t.Context(), "rec-1", tier.Primary, ledger.Message{Stream: queue.Recordings, Sequence: seq}, "")
+	a, err := b.ledger.Attempts(b.t.Context(), id, tier.Primary, ledger.Message{Stream: queue.Recordings, Sequence: seq}, "")
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestADeniedTierIsParkedAndNothingIsCounted(t *testing.T) {
 			if v := b.keeper.view(); v.State != tier.Parked || b.open().Slots != 0 {
 				t.Errorf("view %+v", v)
 			}
-			if a := b.attempts(1); a.Failed != 0 || b.outcome(outcomeParked) != 20 || b.outcome(outcomeRetry) != 0 {
+			if a := b.attempts("rec-1", 1); a.Failed != 0 || b.outcome(outcomeParked) != 20 || b.outcome(outcomeRetry) != 0 {
 				t.Errorf("counted %+v, parked %v, retry %v", a, b.outcome(outcomeParked), b.outcome(outcomeRetry))
 			}
 			if n := b.store.Calls(memstore.Put); n != 1 {
@@ -98,7 +98,7 @@ func TestAnOpenBreakerHandsBackUntouchedForAsLongAsItIsOpen(t *testing.T) {
 	if n := b.source.opened(); n != fetched {
 		t.Errorf("fetched %d times with the breaker open", n-fetched)
 	}
-	if a := b.attempts(1); a.Failed != 1 || a.Counted != 0 {
+	if a := b.attempts("rec-1", 1); a.Failed != 1 || a.Counted != 0 {
 		t.Errorf("counted %+v", a)
 	}
 	if b.outcome(outcomeParked) != 19 || b.open().Slots != 0 {

@@ -28,6 +28,7 @@ type Worker struct {
 	gate      *auditGate
 	keeper    *keeper
 	hosts     *hosts
+	sick      *sickHosts
 	metrics   *metrics
 	logger    *zap.Logger
 }
@@ -71,6 +72,9 @@ func (w *Worker) Handle(ctx context.Context, d queue.Delivery) (verdict error) {
 	}()
 	started := w.copier.Now()
 	res, err := w.copier.Copy(ctx, w.job(d, e))
+	if err != nil || res.Outcome == transfer.Stored {
+		w.sick.ended(hostOf(e), e.Data.Media.URL, err)
+	}
 	if err != nil {
 		return w.judge(ctx, d, e, err)
 	}
