@@ -76,10 +76,11 @@ func (k *keeper) Before(ctx context.Context, c observed.Call) error {
 
 // Failed implements observed.Observer.
 func (k *keeper) Failed(_ observed.Call, err error) {
-	switch fault.ClassOf(err) {
-	case fault.Throttled:
-		k.breaker.Throttled(fault.RetryAfterOf(err))
-	case fault.Unavailable:
+	class, after := fault.ClassOf(err), fault.RetryAfterOf(err)
+	if class == fault.Throttled || class == fault.Unavailable && after > 0 { // both ask for peace
+		k.breaker.Throttled(after)
+	}
+	if class == fault.Unavailable {
 		k.breaker.Failed()
 		k.health.Failed(k.now(), brief(err))
 	}

@@ -137,6 +137,20 @@ func TestWhileTheBreakerIsOpenNoMediaAreBegunButWhatWasBegunGoesOn(t *testing.T)
 	}
 }
 
+func TestWhoFailsAndAsksForPeaceGetsIt(t *testing.T) {
+	k, store := kept()
+	f := fault.New(fault.Unavailable, fault.Store, "stat", errBroken)
+	f.Status, f.RetryAfter = http.StatusServiceUnavailable, time.Minute
+	store.Before(memstore.Stat, memstore.Always(f))
+	_, _ = k.store.Stat(t.Context(), "recordings/r.wav")
+	if left := k.breaker.Remaining(); left < 50*time.Second {
+		t.Errorf("open for %s", left)
+	}
+	if v := k.view(); v.ConsecutiveFailures != 1 || v.Weight != 0 {
+		t.Errorf("view %+v", v)
+	}
+}
+
 func TestThreeFailuresOpenTheBreakerAndDegradeTheTier(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, store := kept()
