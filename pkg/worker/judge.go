@@ -39,6 +39,10 @@ func (w *Worker) blameFor(ctx context.Context, d queue.Delivery, e event.Event, 
 	switch {
 	case class == fault.Conflict:
 		return blame{dead: queue.DigestConflict}
+	case part == fault.Platform && class == fault.Denied:
+		return blame{kind: queue.SourceDenied}
+	case part == fault.Platform:
+		return blame{counted: class != fault.Throttled && class != fault.Unavailable}
 	case part == fault.Source && class == fault.SourceGone:
 		return blame{kind: queue.SourceGone}
 	case part == fault.Source && class == fault.Corrupt:
@@ -79,6 +83,9 @@ func (w *Worker) judge(ctx context.Context, d queue.Delivery, e event.Event, err
 		w.metrics.deliveries.WithLabelValues(string(transfer.Duplicate)).Inc()
 		w.log(d, e).Debug("another worker is at it", zap.Duration("again_in", heldDelay))
 		return &queue.Later{After: heldDelay, Err: err}
+	}
+	if errors.Is(err, transfer.ErrLinkExpired) {
+		return w.expired(ctx, d, e, err)
 	}
 	b := w.blameFor(ctx, d, e, err)
 	if b.dead != "" {

@@ -7,11 +7,14 @@ import (
 	"sync"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/twinreel/twinreel/pkg/event"
 	"github.com/twinreel/twinreel/pkg/fault"
 	"github.com/twinreel/twinreel/pkg/ledger/redisledger"
 	"github.com/twinreel/twinreel/pkg/mediasource"
 	"github.com/twinreel/twinreel/pkg/objstore"
+	"github.com/twinreel/twinreel/pkg/platform"
 	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/pkg/service"
 	"github.com/twinreel/twinreel/pkg/tier"
@@ -68,10 +71,17 @@ func Run(ctx context.Context, s *service.Service, c Config, t tier.Tier, store o
 	if err != nil {
 		return nil // told to stop while it waited
 	}
+	api, err := platform.New(c.Source.Platform, redis, func(variable, text string) {
+		s.Log.Warn("a secret could not be read again", zap.String("variable", variable), zap.String("error", text))
+	})
+	if err != nil {
+		return err
+	}
+	source := mediasource.NewHTTP(c.Source, int64(c.Work.Part), mediasource.Tokens(api))
 	w := &Worker{
 		config: c, publisher: publisher, gate: gate, hosts: newHosts(), metrics: m, logger: s.Log,
 		copier: &transfer.Copier{
-			Tier: t, Source: mediasource.NewHTTP(c.Source, int64(c.Work.Part)), Store: store, Ledger: redis, Agreement: agreed, Audit: gate,
+			Tier: t, Source: mediasource.Fresh{Media: source, Links: api}, Sibling: mediasource.NewSibling(c.Source, int64(c.Work.Part)), Store: store, Ledger: redis, Agreement: agreed, Audit: gate,
 			Buffers: buffers, StreamMax: streamMax, StreamFor: streamFor, Read: func(n int) { m.bytes.Add(float64(n)) }, Now: time.Now, Log: s.Log,
 		},
 	}

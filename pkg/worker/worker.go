@@ -76,7 +76,7 @@ func (w *Worker) Handle(ctx context.Context, d queue.Delivery) (verdict error) {
 // well notes a delivery that may be acknowledged.
 func (w *Worker) well(d queue.Delivery, e event.Event, res transfer.Result, took time.Duration) {
 	w.metrics.copied(res, w.copier.Tier, took)
-	if res.Outcome == transfer.Stored {
+	if res.Outcome == transfer.Stored && !res.FromSibling {
 		w.hosts.serve(hostOf(e), w.copier.Now())
 	}
 	w.log(d, e).Info("copied", zap.String("outcome", string(res.Outcome)), zap.Int64("bytes", res.Digest.Size), zap.Duration("took", took))

@@ -1,0 +1,33 @@
+package mediasource
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/twinreel/twinreel/pkg/fault"
+)
+
+// NewSibling returns an HTTP that reads a redrive's copy from the sibling's store: from the origins in
+// TWINREEL_COPY_FROM_ORIGINS alone, also after a redirect. Those may have any address and be plain http; they are the
+// operator's own. No token goes along, and no proxy is asked.
+func NewSibling(c Config, part int64, list ...Option) *HTTP {
+	o := optionsOf(list)
+	var origins []string
+	for _, s := range c.CopyOrigins {
+		if u, err := url.Parse(s); err == nil {
+			origins = append(origins, origin(u))
+		}
+	}
+	h := newHTTP(c, part, func() *http.Transport { return plainTransport(&net.Dialer{Timeout: dialTimeout, Resolver: o.resolver}) }, o)
+	h.may = func(_ context.Context, u *url.URL) error {
+		if !slices.Contains(origins, origin(u)) {
+			return fault.New(fault.Permanent, fault.Source, "ask the sibling's store", errors.New("the copy's origin is not in TWINREEL_COPY_FROM_ORIGINS"))
+		}
+		return nil
+	}
+	return h
+}
