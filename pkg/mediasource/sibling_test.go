@@ -69,3 +69,14 @@ func TestTheUsualPortOfAnOriginGoesWithoutSaying(t *testing.T) {
 		}
 	}
 }
+
+// TestAMarkThatAnS3ServerKeptIsNoCompression is versitygw's answer for what was stored by a streamed request.
+func TestAMarkThatAnS3ServerKeptIsNoCompression(t *testing.T) {
+	body := wav(5 * part)
+	o := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Encoding", "aws-chunked")
+		file(body, `"v1"`)(w, r)
+	})
+	wantMedia(t, siblings(t, o.URL), o.promised(len(body)), body)
+	wantFault(t, source(t, config()), o.promised(len(body)), fault.Corrupt, "compressed")
+}

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -35,13 +37,15 @@ type server struct {
 func serve(t *testing.T, handle http.HandlerFunc) *server {
 	t.Helper()
 	s := &server{}
-	s.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_ = r.ParseForm()
 		s.mu.Lock()
 		s.asked = append(s.asked, r.Clone(context.Background()))
 		s.mu.Unlock()
 		handle(w, r)
 	}))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // some handshakes fail on purpose
+	s.StartTLS()
 	t.Cleanup(s.Close)
 	return s
 }

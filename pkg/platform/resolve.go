@@ -37,7 +37,11 @@ func (a *API) Resolve(ctx context.Context, source, recordingID string) (string, 
 	if resp.StatusCode != http.StatusOK {
 		return "", answered(resp, a.now())
 	}
-	return link(resp.Body)
+	fresh, err := link(resp.Body)
+	if err != nil && ctx.Err() != nil {
+		err = fault.New(fault.ClassOf(ctx.Err()), fault.Platform, opResolve, ctx.Err())
+	}
+	return fresh, err
 }
 
 // ask sends the question, with a token where the resolver gets one: one that is refused is fetched anew once.

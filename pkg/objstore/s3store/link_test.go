@@ -26,7 +26,7 @@ func TestALinkEndsWithItsSignersCredentials(t *testing.T) {
 		left, want time.Duration
 	}{{2 * time.Hour, time.Hour}, {10 * time.Minute, 10 * time.Minute}, {time.Second / 2, 0}, {-time.Minute, 0}} {
 		client := s3.New(s3.Options{Region: "eu-central-1", Credentials: passing(now.Truncate(time.Second).Add(c.left))})
-		r := &Reader{bucket{client: client, name: "b", now: func() time.Time { return now }}}
+		r := &Reader{bucket{client: client, name: "links", now: func() time.Time { return now }}}
 		l, err := r.Link(t.Context(), "recordings/a b.wav", time.Hour)
 		if c.want == 0 {
 			if l.URL != "" || !fault.Is(err, fault.Transient, fault.Store) {
