@@ -123,6 +123,7 @@ func Arrows() []Arrow {
 		{"platform", names("fault", "settings", "event")},
 		{"mediasource", names("fault", "settings", "platform")}, // tokens and turns for media hosts, fresh links
 		{"queue", names("tier", "fault", "settings", "event")},
+		{"lease", names("fault", "queue")}, // leases lie in a bucket that queue provisions and reads
 		{"transfer", names("tier", "fault", "digest", "event", "ledger", "objstore", "mediasource")},
 		{"worker", names("tier", "fault", "settings", "digest", "event", "service", "ledger", "ledger/redisledger", "objstore", "platform", "mediasource", "queue", "transfer")},
 	}
