@@ -17,6 +17,7 @@ const (
 	AuditAcceptedUnverified AuditKind = "accepted_unverified" // found, of the right size, but the store has no checksum for it
 	AuditDead               AuditKind = "dead"                // given up: a dead letter
 	AuditReplayed           AuditKind = "replayed"            // a dead letter sent again
+	AuditRedriven           AuditKind = "redriven"            // sent again by repair; with reason link_expired: a redrive came too late
 	AuditConflict           AuditKind = "conflict"            // the agreement changed under a commit
 	AuditTierDegraded       AuditKind = "tier_degraded"       // a worker's store failed several times in a row
 	AuditTierParked         AuditKind = "tier_parked"         // a worker's store refuses its identity

@@ -52,6 +52,8 @@ type Part string
 // The parts that a recording's way touches.
 const (
 	Source    Part = "source"    // the platform's media host
+	Platform  Part = "platform"  // the platform's API: resolver, token endpoint, our share of requests to it
+	Sibling   Part = "sibling"   // the other tier's store, read by a redrive's link
 	Store     Part = "store"     // the tier's own store
 	Ledger    Part = "ledger"    // Redis
 	Agreement Part = "agreement" // the digest entry in JetStream KV

@@ -6,7 +6,7 @@ import (
 )
 
 // ask sends one request for the bytes first to last; last is -1 for all there is. The stall time-out covers the wait for
-// the answer.
+// the answer, of each host that we are sent to.
 func (s *stream) ask(first, last int64) (*http.Response, error) {
 	header := http.Header{"Accept-Encoding": {"identity"}}
 	if last >= 0 {
@@ -19,9 +19,8 @@ func (s *stream) ask(first, last int64) (*http.Response, error) {
 	if s.apart && s.idle == 0 { // after a failure: whatever the host likes
 		via = s.source.ranges
 	}
-	s.stall.Reset(s.source.config.StallTimeout)
 	defer s.stall.Stop()
-	return s.source.get(s.ctx, via, s.url, header)
+	return s.source.get(s.ctx, question{via: via, of: s.of, header: header, stall: s.stall}, s.url)
 }
 
 // next asks for the range that follows.

@@ -21,7 +21,7 @@ type first struct {
 func newFirst(parent context.Context, h *HTTP, u *url.URL, r Request) *first {
 	f := &first{want: r}
 	f.media, f.close = context.WithCancelCause(parent)
-	f.stream = newStream(f.media, version{source: h, url: u, op: "read media from " + u.Hostname(), total: r.Size})
+	f.stream = newStream(f.media, version{source: h, of: r.Source, url: u, op: "read media from " + u.Hostname(), total: r.Size})
 	f.end, f.step = r.Size, h.part
 	return f
 }

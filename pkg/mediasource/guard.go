@@ -14,6 +14,7 @@ import (
 	"code.dny.dev/ssrf"
 
 	"github.com/twinreel/twinreel/pkg/fault"
+	"github.com/twinreel/twinreel/pkg/platform"
 )
 
 // Bounds of connecting.
@@ -25,24 +26,48 @@ const (
 	maxRedirects = 3
 )
 
-// transport returns one that dials only addresses that are public or allowed. The check is made on the very address that
-// is dialled, after the name was resolved, so no name and no way of writing an address gets around it.
-func transport(c Config) *http.Transport {
+// guard lets through only addresses that are public or allowed.
+type guard struct {
+	*ssrf.Guardian
+	config   Config
+	resolver *net.Resolver
+}
+
+func newGuard(c Config, r *net.Resolver) *guard {
 	v4, v6 := c.allowed()
-	guard := ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...))
-	dialer := &net.Dialer{Timeout: dialTimeout, Control: guard.Safe}
+	return &guard{ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...)), c, r}
+}
+
+// transport returns one that dials only such addresses. The check is made on the very address that is dialled, after the
+// name was resolved, so no name and no way of writing an address gets around it. Through a proxy, which the operator has
+// set up and which may be anywhere, may makes it.
+func (g *guard) transport() *http.Transport {
+	dialer := &net.Dialer{Timeout: dialTimeout, Control: g.Safe, Resolver: g.resolver}
+	proxy := g.config.Platform.Proxy()
+	if proxy != nil {
+		dialer = &net.Dialer{Timeout: dialTimeout}
+	}
+	t := plainTransport(dialer)
+	t.Proxy = proxy
+	return t
+}
+
+// plainTransport returns one with our bounds.
+func plainTransport(dialer *net.Dialer) *http.Transport {
 	return &http.Transport{
 		DialContext: dialer.DialContext, ForceAttemptHTTP2: true, DisableCompression: true, TLSHandshakeTimeout: dialTimeout,
 		MaxIdleConnsPerHost: idlePerHost, IdleConnTimeout: idleTimeout, MaxResponseHeaderBytes: maxHeader,
 	}
 }
 
-// checkURL says whether a link, or a redirect, may be asked at all. The dialled address is checked later.
-func (h *HTTP) checkURL(u *url.URL) error {
-	const op = "ask for media"
-	refuse := func(text string) error { return fault.New(fault.Permanent, fault.Source, op, errors.New(text)) }
+const opMay = "ask for media"
+
+// may says whether a link, or a redirect, may be asked at all. The dialled address is checked later; where a proxy dials,
+// all addresses of the name asked for are checked here.
+func (g *guard) may(ctx context.Context, u *url.URL) error {
+	refuse := func(text string) error { return fault.New(fault.Permanent, fault.Source, opMay, errors.New(text)) }
 	switch {
-	case u.Scheme == "http" && !h.config.AllowHTTP:
+	case u.Scheme == "http" && !g.config.AllowHTTP:
 		return refuse("the link is plain http, or a redirect to it; TWINREEL_SOURCE_ALLOW_HTTP=true would take it")
 	case u.Scheme != "http" && u.Scheme != "https":
 		return refuse("the link, or a redirect, is neither https nor http")
@@ -50,6 +75,24 @@ func (h *HTTP) checkURL(u *url.URL) error {
 		return refuse("the link, or a redirect, names no host")
 	case oddAddress(u.Hostname()):
 		return refuse("the link, or a redirect, names an address in an unusual form")
+	case g.config.Platform.EgressProxy != "":
+		return g.lookUp(ctx, u.Hostname())
+	}
+	return nil
+}
+
+// lookUp checks every address that a name has: which of them the proxy would take nobody knows.
+func (g *guard) lookUp(ctx context.Context, host string) error {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	found, err := g.resolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return failed(ctx, opMay, err)
+	}
+	for _, ip := range found {
+		if g.SafeAddr(ip.Unmap()) != nil {
+			return fault.New(fault.Permanent, fault.Source, opMay, notPublic(ip.Unmap().String()))
+		}
 	}
 	return nil
 }
@@ -90,10 +133,17 @@ func refused(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) && op.Addr != nil {
 		if host, _, err := net.SplitHostPort(op.Addr.String()); err == nil {
-			return fmt.Errorf("its address %s is not public; a range in TWINREEL_SOURCE_ALLOWED_CIDRS would allow it", host)
+			return notPublic(host)
 		}
 	}
-	return errors.New("its address is not public; a range in TWINREEL_SOURCE_ALLOWED_CIDRS would allow it")
+	return notPublic("")
+}
+
+func notPublic(address string) error {
+	if address != "" {
+		address += " "
+	}
+	return fmt.Errorf("its address %sis not public; a range in TWINREEL_SOURCE_ALLOWED_CIDRS would allow it", address)
 }
 
 // errStalled is why a request was given up that brought no byte for too long.
@@ -123,5 +173,5 @@ func failed(ctx context.Context, op string, err error) error {
 	if no := refused(err); no != nil {
 		return fault.New(fault.Permanent, fault.Source, op, no)
 	}
-	return fault.New(fault.Unavailable, fault.Source, op, plain(err))
+	return fault.New(fault.Unavailable, fault.Source, op, platform.InWords(err))
 }

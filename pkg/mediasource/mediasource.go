@@ -5,7 +5,11 @@
 // for what is missing, up to 3 in a row that bring nothing and 16 for one range; and of large media any ranges can be had
 // side by side (Media.Fill). An answer of another version, length or place than was asked for ends the reading.
 //
-// Errors are faults of part Source. Their text names the host, never the link. By class:
+// Media come from a platform (NewHTTP; a Fresh around it asks for a fresh link where one is gone), or from the sibling's
+// store (NewSibling).
+//
+// Errors are faults of part Source, or Platform where the platform's API was asked. Their text names the host, never the
+// link. By class:
 //
 //	SourceGone   401, 403, 404, 410: the link is expired or the media missing (Status is set)
 //	Throttled    429
@@ -24,7 +28,10 @@ import (
 
 // Request says what to read, and what is known of it.
 type Request struct {
-	URL    string // the media link; a secret
+	Source      string // whose platform it is: its token and its resolver are asked with
+	RecordingID string // by which the platform knows it
+
+	URL    string // the media link; a secret. "" where there is none
 	Format string // one of event.Formats
 	Size   int64  // the promised length in bytes, -1 if unknown
 	// SizeOptional says that the bytes will be held against a known sha256, so that a length that nobody names is no danger.

@@ -14,6 +14,7 @@ import (
 // version is what all answers that bring one recording have to agree on. It is settled by Open and does not change after.
 type version struct {
 	source *HTTP
+	of     string // the name of the configured source
 	url    *url.URL
 	op     string // "read media from <host>"
 

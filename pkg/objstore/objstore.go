@@ -132,6 +132,10 @@ type Reader interface {
 	List(ctx context.Context, prefix string) iter.Seq2[Info, error]
 	// Open reads n bytes of the visible object from off; n < 0: to the end. ErrNotExist.
 	Open(ctx context.Context, key string, off, n int64) (io.ReadCloser, error)
+	// Link returns an address from which anybody reads the visible object of key, for ttl, but at most MaxLink and at most
+	// as long as the reader's own credentials live. It does not look whether the object is there. ErrCannotLink where the
+	// reader's credentials are of a kind that cannot sign.
+	Link(ctx context.Context, key string, ttl time.Duration) (Link, error)
 	// Bucket returns the bucket's or container's name.
 	Bucket() string
 }

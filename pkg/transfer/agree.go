@@ -33,14 +33,19 @@ func (c *Copier) agree(ctx context.Context, job Job, d digest.Digest) (digest.He
 		return digest.Held{}, err
 	}
 	if held.Digest != d {
-		return digest.Held{}, conflict(fault.Source, "agree on the digest", "the source gave other bytes than those that were agreed on")
+		return digest.Held{}, otherBytes()
 	}
 	return held, nil
 }
 
+func otherBytes() error {
+	return fault.New(fault.Conflict, fault.Source, "agree on the digest", errOtherBytes)
+}
+
 // offer is the entry that this tier would have made where there is none. Entries are purged when both tiers are confirmed,
 // so a sidecar from before, if the own tier has one, is the agreement. It is looked for before the entry is made: were it
-// looked for after, a crash in between, or a sibling that is quicker, would let a wrong entry stand.
+// looked for after, a crash in between, or a sibling that is quicker, would let a wrong entry stand. After it comes what a
+// redrive says of the sibling's copy: other bytes are not offered.
 func (c *Copier) offer(ctx context.Context, job Job, d digest.Digest) (digest.Entry, error) {
 	older, err := c.sidecar(ctx, job)
 	if err == nil {
@@ -50,11 +55,58 @@ func (c *Copier) offer(ctx context.Context, job Job, d digest.Digest) (digest.En
 	if !errors.Is(err, objstore.ErrNotExist) {
 		return digest.Entry{}, err
 	}
+	known, err := siblings(job.Event)
+	switch {
+	case err != nil:
+		return digest.Entry{}, err
+	case known.Known() && known.Digest != d:
+		return digest.Entry{}, otherBytes()
+	case len(known.Sidecar) > 0:
+		return known, nil
+	}
 	entry, err := event.NewEntry(job.Event, d)
 	if err != nil {
 		return digest.Entry{}, fault.New(fault.Permanent, fault.Event, "make the digest entry", err)
 	}
 	return entry, nil
+}
+
+// siblings is what a redrive says of the sibling's copy: its digest, and its sidecar where it carries one, which is then
+// taken over byte for byte. The zero entry where it says nothing; a fault where it contradicts itself.
+func siblings(e event.Event) (digest.Entry, error) {
+	const op = "read the redrive"
+	d := e.Data
+	if !e.Redrive() || d.CopyFrom == nil && d.Sidecar == "" {
+		return digest.Entry{}, nil
+	}
+	copied, err := copyDigest(d.CopyFrom)
+	if err != nil || d.Sidecar == "" {
+		return digest.Entry{Digest: copied, ObjectKey: d.ObjectKey}, err
+	}
+	var told digest.Digest
+	side, err := event.ParseSidecar([]byte(d.Sidecar))
+	if err == nil {
+		told, err = side.Digest()
+	}
+	switch {
+	case err != nil:
+		return digest.Entry{}, fault.New(fault.Permanent, fault.Event, op, err)
+	case side.IdempotencyKey != d.IdempotencyKey || side.ObjectKey != d.ObjectKey || d.CopyFrom != nil && told != copied:
+		return digest.Entry{}, conflict(fault.Event, op, "its sidecar is not that of the recording and its copy")
+	}
+	return digest.Entry{Digest: told, ObjectKey: d.ObjectKey, Sidecar: []byte(d.Sidecar)}, nil
+}
+
+// copyDigest is the digest of the sibling's copy; zero where there is none.
+func copyDigest(from *event.CopyFrom) (digest.Digest, error) {
+	if from == nil {
+		return digest.Digest{}, nil
+	}
+	crc, err := digest.DecodeCRC64(from.CRC64NVME)
+	if err != nil {
+		return digest.Digest{}, fault.New(fault.Permanent, fault.Event, "read the redrive", err)
+	}
+	return digest.Digest{SHA256: from.SHA256, CRC64: crc, Size: from.Size}, nil
 }
 
 // adopt sets the entry to the older one, by its revision.

@@ -46,6 +46,7 @@ type Auditor interface {
 type Copier struct {
 	Tier      tier.Tier
 	Source    mediasource.Source
+	Sibling   mediasource.Source // of the copies that redrives carry a link to; nil: they are not used
 	Store     objstore.Writer
 	Ledger    ledger.Ledger
 	Agreement digest.Agreement
@@ -75,6 +76,8 @@ func (j Job) key() string { return event.HashKey(j.Event.Data.IdempotencyKey) }
 type Result struct {
 	Outcome Outcome
 	Digest  digest.Digest
+	// FromSibling says that the bytes were the sibling's copy: the source host served nothing.
+	FromSibling bool
 	// Record is what the ledger knows now; nil when it did not answer.
 	Record *ledger.Record
 }
@@ -95,14 +98,13 @@ func (c *Copier) Copy(ctx context.Context, job Job) (Result, error) {
 			return res, hold.cause(err)
 		}
 	}
-	staged, err := c.stage(ctx, job, hold)
+	staged, held, err := c.obtain(ctx, job, hold)
 	if err != nil {
 		return Result{}, hold.cause(err)
 	}
 	defer staged.discard()
-	held, err := c.agree(ctx, job, staged.digest)
-	if err != nil || held.Forgotten {
-		return Result{Outcome: Forgotten}, hold.cause(err)
+	if held.Forgotten {
+		return Result{Outcome: Forgotten}, nil
 	}
 	if err := hold.check(ctx); err != nil {
 		return Result{}, err
@@ -117,6 +119,7 @@ func (c *Copier) Copy(ctx context.Context, job Job) (Result, error) {
 		return Result{}, hold.cause(err)
 	}
 	res, err := c.complete(ctx, job, hold, held, found, outcome)
+	res.FromSibling = staged.sibling
 	return res, hold.cause(err)
 }
 
@@ -162,6 +165,10 @@ func (c *Copier) audit(ctx context.Context, job Job, d digest.Digest, found objs
 		},
 	})
 }
+
+// errOtherBytes says that the bytes at hand are not those that the tiers agreed on, nor those that the sibling has. The
+// sibling's copy may be.
+var errOtherBytes = errors.New("the source gave other bytes than those that were agreed on")
 
 // conflict is the fault of bytes or an event that contradict what is agreed or stored.
 func conflict(part fault.Part, op string, text string) error {

@@ -43,8 +43,8 @@ func (c *Copier) present(ctx context.Context, job Job, hold *hold) (res Result, 
 	return res, err == nil, err
 }
 
-// expected returns what the tier must hold, as far as anybody knows: the digest entry, else the own sidecar.
-// digest.ErrNoEntry: nobody does; only the bytes can tell.
+// expected returns what the tier must hold, as far as anybody knows: the digest entry, else the own sidecar, else the
+// sibling's, where a redrive carries it. digest.ErrNoEntry: nobody does; only the bytes can tell.
 func (c *Copier) expected(ctx context.Context, job Job) (digest.Held, error) {
 	held, err := c.Agreement.Get(ctx, job.key())
 	if err == nil {
@@ -54,10 +54,14 @@ func (c *Copier) expected(ctx context.Context, job Job) (digest.Held, error) {
 		return digest.Held{}, unanswered(err)
 	}
 	older, err := c.sidecar(ctx, job)
-	if errors.Is(err, objstore.ErrNotExist) {
-		return digest.Held{}, digest.ErrNoEntry
+	if !errors.Is(err, objstore.ErrNotExist) {
+		return digest.Held{Entry: older}, err
 	}
-	return digest.Held{Entry: older}, err
+	told, err := siblings(job.Event)
+	if err == nil && len(told.Sidecar) == 0 {
+		err = digest.ErrNoEntry
+	}
+	return digest.Held{Entry: told}, err
 }
 
 // Settle looks, without fetching anything, whether the tier has the job's recording after all; if so it finishes what

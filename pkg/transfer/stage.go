@@ -17,11 +17,12 @@ import (
 // staged is a recording that has been read to its end and hashed, of which nothing is visible yet: its bytes, when they
 // fit one buffer; or a request whose end is held back; or an upload whose parts the store has.
 type staged struct {
-	copier *Copier
-	hold   *hold
-	key    string
-	digest digest.Digest
-	ended  context.CancelFunc // ends the reading of the media
+	copier  *Copier
+	hold    *hold
+	key     string
+	digest  digest.Digest
+	sibling bool               // the bytes are the sibling's copy
+	ended   context.CancelFunc // ends the reading of the media
 	// One of these, until it is committed.
 	body   *Buffer
 	stream objstore.Stream
@@ -30,38 +31,24 @@ type staged struct {
 
 // stage reads the media once, in order, and leaves it ready to commit. The bytes have been held against the event's size
 // and sha256.
-func (c *Copier) stage(ctx context.Context, job Job, hold *hold) (*staged, error) {
-	data := job.Event.Data
+func (c *Copier) stage(ctx context.Context, job Job, hold *hold, open opener) (*staged, error) {
 	reading, ended := context.WithCancel(ctx)
 	defer ended()
-	media, err := c.open(reading, data)
+	media, err := open(reading, job.Event.Data)
 	if err != nil {
 		return nil, err
 	}
 	defer media.Close()
-	s := &staged{copier: c, hold: hold, key: data.ObjectKey, ended: ended}
+	s := &staged{copier: c, hold: hold, key: job.Event.Data.ObjectKey, ended: ended}
 	if err := s.read(ctx, media, job); err != nil {
 		s.discard()
 		return nil, err
 	}
-	if data.Media.SHA256 != "" && data.Media.SHA256 != s.digest.SHA256 {
+	if want := job.Event.Data.Media.SHA256; want != "" && want != s.digest.SHA256 {
 		s.discard()
 		return nil, fault.New(fault.Corrupt, fault.Source, "check the media", errors.New("its sha256 is not the one that the event names"))
 	}
 	return s, nil
-}
-
-func (c *Copier) open(ctx context.Context, data event.Data) (*mediasource.Media, error) {
-	if data.Media.URL == "" {
-		return nil, fault.New(fault.SourceGone, fault.Source, "open media", errors.New("the event has no link to it"))
-	}
-	size := int64(-1)
-	if data.Media.Size != nil {
-		size = *data.Media.Size
-	}
-	return c.Source.Open(ctx, mediasource.Request{
-		URL: data.Media.URL, Format: data.Media.Format, Size: size, SizeOptional: data.Media.SHA256 != "",
-	})
 }
 
 // read takes the media in, on the way that suits them.

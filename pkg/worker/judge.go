@@ -40,6 +40,10 @@ func (w *Worker) blameFor(ctx context.Context, d queue.Delivery, e event.Event, 
 	switch {
 	case class == fault.Conflict:
 		return blame{dead: queue.DigestConflict}
+	case part == fault.Platform && class == fault.Denied:
+		return blame{kind: queue.SourceDenied}
+	case part == fault.Platform:
+		return blame{counted: class != fault.Throttled && class != fault.Unavailable}
 	case part == fault.Source && class == fault.SourceGone:
 		return blame{kind: queue.SourceGone}
 	case part == fault.Source && class == fault.Corrupt:
@@ -94,6 +98,9 @@ func (w *Worker) judge(ctx context.Context, d queue.Delivery, e event.Event, err
 	}
 	if errors.Is(err, errHostDown) {
 		return w.again(d, e, err, 1)
+	}
+	if errors.Is(err, transfer.ErrLinkExpired) {
+		return w.expired(ctx, d, e, err)
 	}
 	b := w.blameFor(ctx, d, e, err)
 	if b.parked {

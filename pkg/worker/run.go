@@ -6,9 +6,12 @@ import (
 	"runtime/debug"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/twinreel/twinreel/pkg/ledger/redisledger"
 	"github.com/twinreel/twinreel/pkg/mediasource"
 	"github.com/twinreel/twinreel/pkg/objstore"
+	"github.com/twinreel/twinreel/pkg/platform"
 	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/pkg/service"
 	"github.com/twinreel/twinreel/pkg/tier"
@@ -77,10 +80,18 @@ func Run(ctx context.Context, s *service.Service, c Config, t tier.Tier, store o
 		return nil // told to stop while it waited
 	}
 	sick := newSickHosts(c.Breaker)
+	api, err := platform.New(c.Source.Platform, redis, func(variable, text string) {
+		s.Log.Warn("a secret could not be read again", zap.String("variable", variable), zap.String("error", text))
+	})
+	if err != nil {
+		return err
+	}
+	source := mediasource.NewHTTP(c.Source, int64(c.Work.Part), mediasource.Tokens(api))
 	w := &Worker{
 		config: c, publisher: publisher, gate: gate, keeper: k, hosts: newHosts(), sick: sick, metrics: m, logger: s.Log,
 		copier: &transfer.Copier{
-			Tier: t, Source: sparing{mediasource.NewHTTP(c.Source, int64(c.Work.Part)), sick}, Store: k.store, Ledger: redis, Agreement: agreed, Audit: gate,
+			Tier: t, Source: mediasource.Fresh{Media: sparing{source, sick}, Links: api}, Sibling: mediasource.NewSibling(c.Source, int64(c.Work.Part)),
+			Store: k.store, Ledger: redis, Agreement: agreed, Audit: gate,
 			Buffers: buffers, StreamMax: streamMax, StreamFor: streamFor, Read: func(n int) { m.bytes.Add(float64(n)) }, Now: time.Now, Log: s.Log,
 		},
 	}

@@ -85,7 +85,7 @@ func (w *Worker) Handle(ctx context.Context, d queue.Delivery) (verdict error) {
 // well notes a delivery that may be acknowledged.
 func (w *Worker) well(d queue.Delivery, e event.Event, res transfer.Result, took time.Duration) {
 	w.metrics.copied(res, w.copier.Tier, took)
-	if res.Outcome == transfer.Stored {
+	if res.Outcome == transfer.Stored && !res.FromSibling {
 		w.hosts.serve(hostOf(e), w.copier.Now())
 		w.keeper.health.Stored(w.keeper.now())
 	}

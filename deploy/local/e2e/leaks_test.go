@@ -23,9 +23,12 @@ func (b *bed) secrets() map[string]string {
 	if len(b.stack.NATSAccess.Password) > 8 {
 		out[b.stack.NATSAccess.Password] = "the NATS password"
 	}
+	out[b.platform.APIToken()] = "the token of the platform's API"
 	for _, r := range b.platform.Truth() {
-		_, query, _ := strings.Cut(r.MediaURL(), "?")
-		out[signatureOf(query)] = "the signature of a media link"
+		for _, link := range r.Links() {
+			_, query, _ := strings.Cut(link, "?")
+			out[signatureOf(query)] = "the signature of a media link"
+		}
 		for _, p := range r.Participants {
 			out[p.Name] = "a participant's name"
 		}

@@ -35,7 +35,7 @@ func Bans() []Ban {
 	}
 	return []Ban{
 		{
-			Who: []string{"ingress"}, Not: append(pkg("objstore", "ledger", "transfer", "worker", "mediasource"), awsSDK, azureSDK, redisSDK),
+			Who: []string{"ingress"}, Not: append(pkg("objstore", "ledger", "transfer", "worker", "mediasource", "platform"), awsSDK, azureSDK, redisSDK),
 			Tests: true, Why: "ingress talks to NATS alone: no media, no store, no Redis",
 		},
 		{
@@ -47,7 +47,7 @@ func Bans() []Ban {
 			Tests: true, Why: "the backup tier's program has no way into the other cloud",
 		},
 		{
-			Who: []string{"pkg/objstore"}, Not: pkg("queue", "ledger", "transfer", "worker", "mediasource"),
+			Who: []string{"pkg/objstore"}, Not: pkg("queue", "ledger", "transfer", "worker", "mediasource", "platform"),
 			Tests: true, Why: "a store knows nothing of what is stored in it, nor why",
 		},
 		{
@@ -90,6 +90,8 @@ func Doors() []Door {
 		{awsSDK, []string{"pkg/objstore/s3store"}},
 		{azureSDK, []string{"pkg/objstore/azstore"}},
 		{redisSDK, []string{"pkg/ledger/redisledger"}},
+		{"github.com/go-redis/redis_rate", []string{"pkg/ledger/redisledger"}},
+		{"golang.org/x/oauth2", []string{"pkg/platform"}},
 		{"github.com/caarlos0/env", []string{"pkg/settings"}},
 		{"github.com/cenkalti/backoff", []string{"pkg/queue", "pkg/mediasource"}}, // a message's waits; a broken range's
 		{"github.com/minio/crc64nvme", []string{"pkg/digest"}},
@@ -121,12 +123,13 @@ func Arrows() []Arrow {
 		{"objstore/memstore", names("fault", "digest", "objstore")},
 		{"objstore/observed", names("fault", "digest", "objstore")}, // around any of them
 		{"objstore/objstoretest", names("fault", "digest", "objstore")},
-		{"mediasource", names("fault", "settings")},
+		{"platform", names("fault", "settings", "event")},
+		{"mediasource", names("fault", "settings", "platform")}, // tokens and turns for media hosts, fresh links
 		{"queue", names("tier", "fault", "settings", "event")},
 		{"lease", names("fault", "queue")}, // leases lie in a bucket that queue provisions and reads
 		{"transfer", names("tier", "fault", "digest", "event", "ledger", "objstore", "mediasource")},
 		{"worker", names("tier", "fault", "settings", "tier/breaker", "digest", "event", "service", "ledger", "ledger/redisledger", "objstore", "objstore/observed",
-			"mediasource", "queue", "transfer")},
+			"platform", "mediasource", "queue", "transfer")},
 	}
 }
 

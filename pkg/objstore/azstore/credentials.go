@@ -8,37 +8,53 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/service"
 
 	"github.com/twinreel/twinreel/pkg/objstore"
 	"github.com/twinreel/twinreel/pkg/settings"
 )
 
-// connect makes the container's client with the credentials that c has.
-func connect(c Config, o *container.ClientOptions) (*container.Client, error) {
-	address := strings.TrimRight(c.ServiceURL, "/") + "/" + c.Container
+// connect makes the container's client with the credentials that c has, and what signs links by them.
+func connect(c Config, o *container.ClientOptions, now func() time.Time) (*container.Client, signer, error) {
+	root := strings.TrimRight(c.ServiceURL, "/")
+	address := root + "/" + c.Container
 	switch {
 	case c.AccountKey.IsSet():
 		key := c.AccountKey.Get()
 		cred, err := container.NewSharedKeyCredential(c.AccountName, key)
 		if err != nil {
-			return nil, errors.New("the account key is not base64")
+			return nil, nil, errors.New("the account key is not base64")
 		}
-		o.PerCallPolicies = append(o.PerCallPolicies, &rotatingKey{secret: c.AccountKey, credential: cred, used: key})
-		return container.NewClientWithSharedKeyCredential(address, cred, o)
+		rotating := &rotatingKey{secret: c.AccountKey, credential: cred, used: key}
+		o.PerCallPolicies = append(o.PerCallPolicies, rotating)
+		client, err := container.NewClientWithSharedKeyCredential(address, cred, o)
+		return client, rotating, err
 	case c.SASToken.IsSet():
 		o.PerRetryPolicies = append(o.PerRetryPolicies, rotatingSAS{c.SASToken})
-		return container.NewClientWithNoCredential(address, o)
+		client, err := container.NewClientWithNoCredential(address, o)
+		return client, rotatingSAS{}, err
 	}
 	cred, err := azidentity.NewDefaultAzureCredential(nil)
 	if err != nil {
-		return nil, fmt.Errorf("find Azure credentials: %w", err)
+		return nil, nil, fmt.Errorf("find Azure credentials: %w", err)
 	}
-	return container.NewClient(address, identity{cred}, o)
+	return identified(root, c.Container, identity{cred}, o, now)
+}
+
+// identified makes the client of an identity.
+func identified(root, name string, cred azcore.TokenCredential, o *container.ClientOptions, now func() time.Time) (*container.Client, signer, error) {
+	client, err := container.NewClient(root+"/"+name, cred, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	account, err := service.NewClient(root, cred, &service.ClientOptions{ClientOptions: o.ClientOptions})
+	return client, &delegation{service: account, now: now}, err
 }
 
 // rotatingKey hands the account key over to the credential whenever it changes.

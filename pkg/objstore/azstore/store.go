@@ -43,6 +43,7 @@ type Reader struct{ account }
 // account is what Store and Reader have in common.
 type account struct {
 	client *container.Client
+	signer signer
 	name   string // the container's
 	now    func() time.Time
 }
@@ -84,15 +85,15 @@ func open(c Config, list []Option) (*account, error) {
 	}
 	transport := &http.Transport{Proxy: http.ProxyFromEnvironment}
 	objstore.TuneTransport(transport, objstore.StallTimeout)
-	client, err := connect(c, &container.ClientOptions{ClientOptions: azcore.ClientOptions{
+	client, signer, err := connect(c, &container.ClientOptions{ClientOptions: azcore.ClientOptions{
 		Transport: &http.Client{Transport: transport},
 		Retry:     policy.RetryOptions{MaxRetries: -1},
 		Telemetry: policy.TelemetryOptions{Disabled: true},
-	}})
+	}}, o.now)
 	if err != nil {
 		return nil, fmt.Errorf("open the Azure container %s: %s", c.Container, fault.Text(err))
 	}
-	return &account{client: client, name: c.Container, now: o.now}, nil
+	return &account{client: client, signer: signer, name: c.Container, now: o.now}, nil
 }
 
 // absentOnly is the condition of both creating calls: no blob of that name.

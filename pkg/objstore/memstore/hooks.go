@@ -24,6 +24,7 @@ const (
 	ReadSidecar Op = "read_sidecar"
 	List        Op = "list"
 	Open        Op = "open"
+	Link        Op = "link"
 )
 
 // Call is one call as a hook sees it.

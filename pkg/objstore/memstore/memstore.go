@@ -26,6 +26,8 @@ type Store struct {
 	objects map[string]Object
 	uploads map[string]*upload   // open ones, by ID
 	streams map[*stream]struct{} // open ones
+	links   map[string]link      // by signature
+	address string               // where links are answered
 	serial  int
 	calls   map[Op]int
 	before  map[Op][]Hook
@@ -46,6 +48,7 @@ type Object struct {
 func New(bucket string) *Store {
 	return &Store{
 		bucket: bucket, now: time.Now, objects: map[string]Object{}, uploads: map[string]*upload{}, streams: map[*stream]struct{}{},
+		links: map[string]link{},
 		calls: map[Op]int{}, before: map[Op][]Hook{}, after: map[Op][]Hook{},
 	}
 }

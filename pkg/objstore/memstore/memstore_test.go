@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/twinreel/twinreel/pkg/digest"
 	"github.com/twinreel/twinreel/pkg/fault"
@@ -19,8 +21,11 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-func pair(*testing.T) objstoretest.Pair {
+func pair(t *testing.T) objstoretest.Pair {
 	s := memstore.New("recordings")
+	server := httptest.NewServer(s)
+	t.Cleanup(server.Close)
+	s.ServeAt(server.URL)
 	lost := fault.New(fault.Unavailable, fault.Store, "wait for the answer", objstore.ErrUnknown)
 	return objstoretest.Pair{
 		Writer: s, Reader: s,
@@ -89,6 +94,12 @@ func TestAForeignObjectHasNoChecksum(t *testing.T) {
 	s.Lose("k")
 	if _, err := s.Stat(t.Context(), "k"); !errors.Is(err, objstore.ErrNotExist) {
 		t.Errorf("lost: %v", err)
+	}
+}
+
+func TestAStoreThatIsNotServedCannotLink(t *testing.T) {
+	if l, err := memstore.New("b").Link(t.Context(), "k", time.Minute); l.URL != "" || !errors.Is(err, objstore.ErrCannotLink) {
+		t.Errorf("%q %v", l.URL, err)
 	}
 }
 

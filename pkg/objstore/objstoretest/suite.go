@@ -26,6 +26,8 @@ type Pair struct {
 	Look func(t testing.TB, key string) (contentType string, tags map[string]string)
 	// LoseAnswers makes the store take the committing calls that follow, and lose its answers to them, until restored.
 	LoseAnswers func() (restore func())
+	// NoLinks says that the reader's identity is of a kind that cannot sign links.
+	NoLinks bool
 }
 
 // Run runs the suite. open is called once for each test; keys carry a random part, so the store need not be empty and
@@ -63,6 +65,9 @@ func Run(t *testing.T, open func(t *testing.T) Pair) {
 		{"a writer reads sidecars only", sidecarsOnly},
 		{"a listing ascends and is whole", listing},
 		{"ranges are read", ranges},
+		{"a link reads its object, and nothing else", link},
+		{"a link to what is absent finds nothing", linkToAbsent},
+		{"a link lives for an hour at most, and ends", linkLife},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.test(t, fixture{Pair: open(t), ctx: t.Context(), run: rand.Text()[:10]})

@@ -26,6 +26,7 @@ type Spec struct {
 	LinkTTL      time.Duration     // of the link in the webhook, the platform's unless set; negative: expired from the start
 	SendSize     bool              // the webhook names the size
 	SendSHA256   bool              // the webhook names the SHA-256
+	Transcoding  int               // how many requests for a fresh link are answered 202 first
 	Faults       Faults
 	Expect       Expect
 }
@@ -51,6 +52,7 @@ type Recording struct {
 	etags                [3]string // of the original, the re-encoded, and the one that is not its format
 
 	gets, fetches, ranges, heads, denied int // guarded by mu
+	asked, transcoding                   int // likewise
 	bytes                                atomic.Int64
 
 	mu           sync.Mutex
@@ -59,8 +61,9 @@ type Recording struct {
 	acknowledged []Event
 	taken        map[[sha256.Size]byte]bool // digests of the bodies behind them
 	firstAck     time.Time
-	unanswered   bool // some webhook may have been taken without an answer that says so
-	changed      bool // the re-encoded media were served
+	unanswered   bool     // some webhook may have been taken without an answer that says so
+	changed      bool     // the re-encoded media were served
+	fresh        []string // links that the resolver gave
 }
 
 // Counts is what happened to a recording's media so far.
@@ -70,6 +73,7 @@ type Counts struct {
 	Ranges  int   // those with a Range
 	Heads   int   // HEADs with a valid link
 	Denied  int   // requests whose link had expired, or was forged
+	Asked   int   // requests for a fresh link, with the right token
 	Bytes   int64 // of media, handed to connections
 }
 
@@ -96,6 +100,7 @@ func (p *Platform) newRecording(spec Spec) *Recording {
 		DurationSeconds: duration(spec.Size), Participants: slices.Clone(spec.Participants), Tags: maps.Clone(spec.Tags),
 		CompletedAt: spec.CompletedAt.UTC().Truncate(time.Second), sendSize: spec.SendSize, sendSHA256: spec.SendSHA256,
 		expires: now.Add(spec.LinkTTL), neverValid: spec.LinkTTL < 0, faults: spec.Faults, expect: spec.Expect,
+		transcoding: spec.Transcoding,
 	}
 	if spec.ID == "" {
 		rec.ID = fmt.Sprintf("rec-%016x", p.random.Uint64())
@@ -227,7 +232,7 @@ func (r *Recording) Counts() Counts {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return Counts{
-		Fetches: r.fetches, Gets: r.gets, Ranges: r.ranges, Heads: r.heads, Denied: r.denied, Bytes: r.bytes.Load(),
+		Fetches: r.fetches, Gets: r.gets, Ranges: r.ranges, Heads: r.heads, Denied: r.denied, Asked: r.asked, Bytes: r.bytes.Load(),
 	}
 }
 

@@ -12,10 +12,11 @@ import (
 	"time"
 )
 
-// routes serves the media.
+// routes serves the media, and fresh links to them.
 func (p *Platform) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /media/", p.serveMedia) // HEAD as well
+	mux.HandleFunc("GET "+resolverPath, p.serveLink)
 	return mux
 }
 
