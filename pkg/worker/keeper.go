@@ -147,7 +147,7 @@ func (k *keeper) allowance() queue.Allowance {
 	case v.Weight < 1:
 		a.Backfill = a.Beside
 	case k.offPeak.contains(k.now()):
-		a.Beside = a.Slots
+		a.Beside = (a.Slots + 1) / 2 // half, and what live leaves over: every free slot, and neither starves
 	}
 	return a
 }
