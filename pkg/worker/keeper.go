@@ -62,7 +62,7 @@ func newKeeper(c Config, t tier.Tier, instance string, store objstore.Writer, au
 // Before implements observed.Observer: it holds the rate, and keeps media from being begun while the breaker is open.
 // What was begun goes on: to throw it away would cost the store more requests, not fewer.
 func (k *keeper) Before(ctx context.Context, c observed.Call) error {
-	probe := c.Key == transfer.ProbeKey
+	probe := c.Key == objstore.ProbeKey
 	if c.Kind == observed.Begins && !probe {
 		if err := k.shut(); err != nil {
 			return err
@@ -147,7 +147,7 @@ func (k *keeper) allowance() queue.Allowance {
 	case v.Weight < 1:
 		a.Backfill = a.Beside
 	case k.offPeak.contains(k.now()):
-		a.Beside = a.Slots
+		a.Beside = (a.Slots + 1) / 2 // half, and what live leaves over: every free slot, and neither starves
 	}
 	return a
 }

@@ -76,7 +76,7 @@ func TestTheGateKeepsToTheTableOfLanes(t *testing.T) {
 		want  queue.Allowance
 	}{
 		"well":                      {func(*keeper) {}, queue.Allowance{Slots: 20, Backfill: 20, Beside: 2}},
-		"well, off-peak":            {func(k *keeper) { k.offPeak = offPeak{0, 24 * 60, time.UTC} }, queue.Allowance{Slots: 20, Backfill: 20, Beside: 20}},
+		"well, off-peak":            {func(k *keeper) { k.offPeak = offPeak{0, 24 * 60, time.UTC} }, queue.Allowance{Slots: 20, Backfill: 20, Beside: 10}},
 		"just recovered: a tenth":   {func(k *keeper) { k.health.Denied(k.now(), ""); k.health.Passed(k.now(), 1, true) }, queue.Allowance{Slots: 20, Backfill: 2, Beside: 2}},
 		"degraded: one, live first": {fails(3), queue.Allowance{Slots: 1, Backfill: 1}},
 		"parked":                    {func(k *keeper) { k.health.Denied(k.now(), "403") }, queue.Allowance{}},
