@@ -135,4 +135,3 @@ func TestTheBoardOverARestartOfNATS(t *testing.T) {
 	b.platform.SetIngressURL(ingress.URL())
 	b.send(b.add(platform.Spec{Size: 5000, Expect: platform.ExpectAbsent}))
 }
-
