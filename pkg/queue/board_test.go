@@ -72,7 +72,9 @@ func (w *watched) soon(what string, is func(queue.Standings) bool) {
 
 // weighs says that the tiers have these weights.
 func weighs(primary, backup float64) func(queue.Standings) bool {
-	return func(s queue.Standings) bool { return s[tier.Primary].Weight() == primary && s[tier.Backup].Weight() == backup }
+	return func(s queue.Standings) bool {
+		return s[tier.Primary].Weight() == primary && s[tier.Backup].Weight() == backup
+	}
 }
 
 // told and the like are what a worker or an operator does, which must work.

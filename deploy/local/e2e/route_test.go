@@ -33,7 +33,7 @@ func weighs(ctx context.Context, p *fleet.Program, primary, backup float64) erro
 	if err != nil {
 		return err
 	}
-	got := [2]float64{m.Sum("twinreel_tier_weight", "tier", "primary"), m.Sum("twinreel_tier_weight", "tier", "backup")}
+	got := [2]float64{m.Sum("twinreel_tier_weight", `tier="primary"`), m.Sum("twinreel_tier_weight", `tier="backup"`)}
 	if got != [2]float64{primary, backup} {
 		return fmt.Errorf("primary and backup weigh %v, want %v and %v", got, primary, backup)
 	}
@@ -135,4 +135,3 @@ func TestTheBoardOverARestartOfNATS(t *testing.T) {
 	b.platform.SetIngressURL(ingress.URL())
 	b.send(b.add(platform.Spec{Size: 5000, Expect: platform.ExpectAbsent}))
 }
-

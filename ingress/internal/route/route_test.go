@@ -65,7 +65,7 @@ func TestOverTheRequestLimitEventsGoToBackupAlone(t *testing.T) {
 		"backup degraded":              {views(well), views(sick), queue.Primary, queue.Primary, true},
 		"backup paused":                {views(well), paused, queue.Primary, queue.Primary, true},
 		"both down":                    {views(sick), views(sick), queue.Both, queue.Both, true},
-		"what goes to backup is free": {views(sick), views(well), queue.Backup, queue.Backup, false},
+		"what goes to backup is free":  {views(sick), views(well), queue.Backup, queue.Backup, false},
 		"nor what a pause sends there": {paused, nobody, queue.Backup, queue.Backup, false},
 	} {
 		t.Run(name, func(t *testing.T) {
