@@ -95,8 +95,11 @@ sources:
 		}
 	}
 	for _, c := range []struct{ source, host, want string }{
-		{"emea", "media.emea.example", "emea-" + secret}, {"emea", "media.example.com", ""}, {"default", "media.emea.example", ""},
-		{"open", "media.example.com", "media-" + secret}, {"default", "media.example.com", "media-" + secret},
+		{"emea", "media.emea.example", "emea-" + secret},
+		{"emea", "media.example.com", ""},
+		{"default", "media.emea.example", ""},
+		{"open", "media.example.com", "media-" + secret},
+		{"default", "media.example.com", "media-" + secret},
 	} {
 		key, ok := a.Key(c.source, &url.URL{Scheme: "https", Host: c.host})
 		token := ""
