@@ -52,7 +52,7 @@ func run(ctx context.Context, s *service.Service, c *config.Config) error {
 	warnUnsigned(s, sources)
 	handler := webhook.New(webhook.Options{
 		Sources: sources, Publisher: queue.NewPublisher(nc, js), Ready: s.Ready, MaxBody: c.Webhook.MaxBody, AckTimeout: c.Webhook.AckTimeout,
-		Participants: webhook.Participants(c.Webhook.Participants), Now: time.Now, Log: s.Log, Registry: s.Registry,
+		Participants: c.Webhook.Profile.Participants, Now: time.Now, Log: s.Log, Registry: s.Registry,
 	})
 	return serve(ctx, s, c.HTTP, handler)
 }
