@@ -17,7 +17,13 @@ const (
 	AuditAcceptedUnverified AuditKind = "accepted_unverified" // found, of the right size, but the store has no checksum for it
 	AuditDead               AuditKind = "dead"                // given up: a dead letter
 	AuditReplayed           AuditKind = "replayed"            // a dead letter sent again
+	AuditDiscarded          AuditKind = "discarded"           // a dead letter removed by an operator
+	AuditResolved           AuditKind = "resolved"            // a dead letter removed because the tier has its copy
+	AuditRedriven           AuditKind = "redriven"            // sent to a tier again by repair
 	AuditConflict           AuditKind = "conflict"            // the agreement changed under a commit
+	AuditTierPaused         AuditKind = "tier_paused"
+	AuditTierResumed        AuditKind = "tier_resumed"
+	AuditRead               AuditKind = "read" // a record was read through the API
 )
 
 // AuditAll is the last token of an audit subject that concerns no single tier.
