@@ -108,6 +108,7 @@ func Arrows() []Arrow {
 		{"digest", nil},
 		{"telemetry", names("settings")},
 		{"event", names("digest")},
+		{"profile", names("settings", "event")}, // webhook bodies: ingress takes them by HTTP, the reconciler from a file
 		{"service", names("fault", "settings", "telemetry")},
 		{"ledger", names("tier")},
 		{"ledger/redisledger", names("tier", "fault", "settings", "ledger")},
@@ -120,6 +121,7 @@ func Arrows() []Arrow {
 		{"objstore/objstoretest", names("fault", "digest", "objstore")},
 		{"mediasource", names("fault", "settings")},
 		{"queue", names("tier", "fault", "settings", "event")},
+		{"lease", names("fault", "queue")}, // who leads, in the bucket twinreel-leases
 		{"transfer", names("tier", "fault", "digest", "event", "ledger", "objstore", "mediasource")},
 		{"worker", names("tier", "fault", "settings", "digest", "event", "service", "ledger", "ledger/redisledger", "objstore", "mediasource", "queue", "transfer")},
 	}
