@@ -1,5 +1,3 @@
-// Package lease is what programs write into the bucket twinreel-leases, whose entries lapse unless they are renewed: who
-// leads, and who is there.
 package lease
 
 import (

@@ -14,19 +14,11 @@ import (
 	"github.com/twinreel/twinreel/pkg/testenv"
 )
 
-// leaderAccount is the JetStream world of these tests.
-const leaderAccount = "test27"
-
-// patience is how long a test waits for what should happen soon.
-const patience = 20 * time.Second
-
-// leases returns JetStream with a bucket whose entries lapse after life.
-func leases(t *testing.T, life time.Duration) jetstream.JetStream {
+// bucket returns JetStream with a bucket whose entries lapse after life.
+func bucket(t *testing.T, life time.Duration) jetstream.JetStream {
 	t.Helper()
-	_, js := testenv.Account(t, leaderAccount)
-	if _, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: queue.Leases, TTL: life}); err != nil {
-		t.Fatal(err)
-	}
+	_, js := testenv.Account(t, account)
+	leases(t, js, life)
 	return js
 }
 
@@ -57,22 +49,8 @@ func stand(t *testing.T, js jetstream.JetStream, name string, life time.Duration
 	return c
 }
 
-func until(t *testing.T, what string, met func() bool) {
-	t.Helper()
-	deadline := time.After(patience)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !met() {
-		select {
-		case <-deadline:
-			t.Fatalf("not in time: %s", what)
-		case <-tick.C:
-		}
-	}
-}
-
 func TestOneLeadsAndTheOtherTakesOverAtOnceWhenItStops(t *testing.T) {
-	js := leases(t, time.Minute) // nothing lapses here
+	js := bucket(t, time.Minute) // nothing lapses here
 	a := stand(t, js, "a", time.Minute)
 	until(t, "a leads", a.leads.Load)
 	b := NewLeader(js, "b", zap.NewNop())
@@ -95,7 +73,7 @@ func TestOneLeadsAndTheOtherTakesOverAtOnceWhenItStops(t *testing.T) {
 
 func TestALeaseIsRenewedPastItsLife(t *testing.T) {
 	const life = time.Second
-	js := leases(t, life)
+	js := bucket(t, life)
 	a := stand(t, js, "a", life)
 	until(t, "a leads", a.leads.Load)
 	kv, err := js.KeyValue(t.Context(), queue.Leases)
@@ -116,7 +94,7 @@ func TestALeaseIsRenewedPastItsLife(t *testing.T) {
 }
 
 func TestALeaderWhoseLeaseIsTakenStopsAtOnce(t *testing.T) {
-	js := leases(t, time.Minute)
+	js := bucket(t, time.Minute)
 	a := stand(t, js, "a", 2*time.Second)
 	until(t, "a leads", a.leads.Load)
 	kv, err := js.KeyValue(t.Context(), queue.Leases)
@@ -136,7 +114,7 @@ func TestALeaderWhoseLeaseIsTakenStopsAtOnce(t *testing.T) {
 // The bucket is away: nobody answers, and nobody says that the lease is another's.
 func TestALeaderThatCannotRenewStopsBeforeItsLeaseLapses(t *testing.T) {
 	const life = 2 * time.Second
-	js := leases(t, time.Minute)
+	js := bucket(t, time.Minute)
 	a := stand(t, js, "a", life)
 	until(t, "a leads", a.leads.Load)
 	if err := js.DeleteKeyValue(t.Context(), queue.Leases); err != nil {
@@ -150,7 +128,7 @@ func TestALeaderThatCannotRenewStopsBeforeItsLeaseLapses(t *testing.T) {
 }
 
 func TestALostAnswerIsNoLostLease(t *testing.T) {
-	js := leases(t, time.Minute)
+	js := bucket(t, time.Minute)
 	a := stand(t, js, "a", 2*time.Second)
 	until(t, "a leads", a.leads.Load)
 	kv, err := js.KeyValue(t.Context(), queue.Leases)
@@ -172,7 +150,7 @@ func TestALostAnswerIsNoLostLease(t *testing.T) {
 
 func TestOfManyOneLeads(t *testing.T) {
 	const life = 2 * time.Second
-	js := leases(t, time.Minute)
+	js := bucket(t, time.Minute)
 	all := make([]*candidate, 5)
 	for i := range all {
 		all[i] = stand(t, js, string(rune('a'+i)), life)

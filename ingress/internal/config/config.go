@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"time"
 
+	"github.com/twinreel/twinreel/ingress/internal/route"
 	"github.com/twinreel/twinreel/pkg/fault"
 	"github.com/twinreel/twinreel/pkg/profile"
 	"github.com/twinreel/twinreel/pkg/queue"
@@ -18,6 +19,7 @@ type Config struct {
 	NATS    queue.Config
 	HTTP    HTTP
 	Webhook Webhook
+	Route   route.Config
 }
 
 // HTTP is how ingress listens.

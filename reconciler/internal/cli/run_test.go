@@ -67,8 +67,8 @@ func (b *bed) withStores() *bed {
 	return b
 }
 
-// daemon is `reconciler run` as a process.
-type daemon struct {
+// running is `reconciler run` as a process.
+type running struct {
 	t          *testing.T
 	cmd        *exec.Cmd
 	ended      chan struct{}
@@ -77,10 +77,10 @@ type daemon struct {
 	api, admin string
 }
 
-// daemon starts one, and waits until it listens.
-func (b *bed) daemon(env ...string) *daemon {
+// launch starts one, and waits until it listens.
+func (b *bed) launch(env ...string) *running {
 	b.t.Helper()
-	d := &daemon{t: b.t, cmd: exec.Command(filepath.Join(testenv.Need(b.t, testenv.Bin), "reconciler"), "run"), ended: make(chan struct{})}
+	d := &running{t: b.t, cmd: exec.Command(filepath.Join(testenv.Need(b.t, testenv.Bin), "reconciler"), "run"), ended: make(chan struct{})}
 	for name, value := range b.env {
 		d.cmd.Env = append(d.cmd.Env, name+"="+value)
 	}
@@ -102,7 +102,7 @@ func (b *bed) daemon(env ...string) *daemon {
 }
 
 // Write takes in its log.
-func (d *daemon) Write(p []byte) (int, error) {
+func (d *running) Write(p []byte) (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.said.Write(p)
@@ -118,10 +118,10 @@ func (d *daemon) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (d *daemon) log() string { d.mu.Lock(); defer d.mu.Unlock(); return d.said.String() }
+func (d *running) log() string { d.mu.Lock(); defer d.mu.Unlock(); return d.said.String() }
 
 // get asks, with a header or none.
-func (d *daemon) get(url string, header ...string) (int, string) {
+func (d *running) get(url string, header ...string) (int, string) {
 	ctx, cancel := context.WithTimeout(d.t.Context(), 15*time.Second)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -140,20 +140,20 @@ func (d *daemon) get(url string, header ...string) (int, string) {
 	return resp.StatusCode, string(body)
 }
 
-func (d *daemon) ready() *daemon {
+func (d *running) ready() *running {
 	d.t.Helper()
 	until(d.t, "it is ready", func() bool { code, _ := d.get(d.admin + "/readyz"); return code == http.StatusOK })
 	return d
 }
 
 // leads reports whether it says so.
-func (d *daemon) leads() bool {
+func (d *running) leads() bool {
 	_, body := d.get(d.admin + "/readyz")
 	return strings.Contains(body, `{"name":"leader","ok":true`)
 }
 
 // stop ends it by SIGTERM; it must end 0.
-func (d *daemon) stop() {
+func (d *running) stop() {
 	d.t.Helper()
 	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		d.t.Fatal(err)
@@ -197,7 +197,7 @@ func put(t *testing.T, w objstore.Writer, e event.Event, media []byte) {
 
 func TestRunServesWhatIsKnownOfARecording(t *testing.T) {
 	b := provisioned(t).withStores()
-	d := b.daemon().ready()
+	d := b.launch().ready()
 	for i := range 10 { // each the very moment after its acknowledgement
 		id := fmt.Sprint("rec-", rand.Text())
 		b.accept(queue.Both, recordingEvent("emea", id, i))
@@ -231,7 +231,7 @@ func TestRunServesWhatIsKnownOfARecording(t *testing.T) {
 
 func TestRunAsksForItsTokens(t *testing.T) {
 	b := provisioned(t).withStores()
-	d := b.daemon("TWINREEL_API_TOKEN=s3cret").ready()
+	d := b.launch("TWINREEL_API_TOKEN=s3cret").ready()
 	b.store("rec-1", tier.Backup, storedAt())
 	if code, _ := d.get(d.api + "rec-1"); code != http.StatusUnauthorized {
 		t.Errorf("without: %d", code)
@@ -244,13 +244,13 @@ func TestRunAsksForItsTokens(t *testing.T) {
 // One leads, the other takes over when it stops, and at last the metrics are the other's.
 func TestOfTwoThatRunOneLeads(t *testing.T) {
 	b := provisioned(t).withStores()
-	first := b.daemon().ready()
+	first := b.launch().ready()
 	until(t, "the first leads", first.leads)
-	second := b.daemon().ready()
+	second := b.launch().ready()
 	if second.leads() {
 		t.Error("both lead")
 	}
-	metrics := func(d *daemon) bool {
+	metrics := func(d *running) bool {
 		_, m := d.get(d.admin + "/metrics")
 		return strings.Contains(m, "twinreel_backlog{")
 	}
@@ -271,7 +271,7 @@ func TestRunTakesDeadLettersToTheirEnd(t *testing.T) {
 	put(t, b.backup(), e, media)
 	b.giveEvent(tier.Primary, queue.SourceGone, 1, e)
 	b.giveEvent(tier.Backup, queue.SourceGone, 2, e)
-	d := b.daemon().ready()
+	d := b.launch().ready()
 	until(t, "the event is sent again, and backup's letter resolved", func() bool { return len(b.redriven(tier.Primary)) == 1 && b.count(queue.DeadLetters) == 1 })
 	from := b.redriven(tier.Primary)[0].Data.CopyFrom
 	if code, body := d.get(from.URL); code != http.StatusOK || body != string(media) || from.SHA256 != digest.Of(media).SHA256 {
@@ -302,7 +302,7 @@ func TestRunWithWrongSettingsSaysAllThatIsWrong(t *testing.T) {
 // NATS comes late: until then it is not ready, says why, and does not say that a recording is unknown.
 func TestRunWaitsForWhatIsNotProvisioned(t *testing.T) {
 	b := newBed(t).withStores()
-	d := b.daemon()
+	d := b.launch()
 	until(t, "it says what is missing", func() bool {
 		code, body := d.get(d.admin + "/readyz")
 		return code == http.StatusServiceUnavailable && strings.Contains(body, "reconciler provision")
