@@ -108,10 +108,11 @@ func (d *running) Write(p []byte) (int, error) {
 	d.said.Write(p)
 	for line := range bytes.Lines(d.said.Bytes()) {
 		var l struct{ Msg, Admin, Addr string }
-		switch _ = json.Unmarshal(line, &l); l.Msg {
-		case "started":
+		_ = json.Unmarshal(line, &l)
+		switch { // set once: from then on they are read without the lock
+		case l.Msg == "started" && d.admin == "":
 			d.admin = "http://" + l.Admin
-		case "serving the record API":
+		case l.Msg == "serving the record API" && d.api == "":
 			d.api = "http://" + l.Addr + "/api/v1/recordings/"
 		}
 	}

@@ -117,11 +117,7 @@ func (f *Follower) remove(ctx context.Context, n name, list []held, why string) 
 		if err != nil {
 			return err
 		}
-		stream, err := f.JS.Stream(ctx, queue.DeadLetters)
-		if err == nil {
-			err = stream.DeleteMsg(ctx, h.sequence)
-		}
-		if err != nil && !isAbsent(err) {
+		if err := letters.Remove(ctx, f.JS, h.sequence); err != nil {
 			return fault.New(fault.Unavailable, fault.Queue, "remove a dead letter", err)
 		}
 		f.forget(n, h.sequence)

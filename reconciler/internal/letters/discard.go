@@ -52,5 +52,5 @@ func (r *Replayer) discard(ctx context.Context, l Letter, why string) error {
 	if err != nil {
 		return err
 	}
-	return r.remove(ctx, l.Sequence)
+	return Remove(ctx, r.JS, l.Sequence)
 }

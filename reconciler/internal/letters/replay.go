@@ -96,7 +96,7 @@ func (r *Replayer) Replay(ctx context.Context, g Group) ([]Refusal, error) {
 	}
 	for _, s := range sendings {
 		for _, seq := range s.sequences {
-			if err := r.remove(ctx, seq); err != nil {
+			if err := Remove(ctx, r.JS, seq); err != nil {
 				restore()
 				return refused, fmt.Errorf("the events are sent again, but dead letter %d cannot be removed (repeat the command): %w", seq, err)
 			}
@@ -174,13 +174,19 @@ func messageID(l Letter) string {
 	return fmt.Sprintf("replay/%s/%s/%d/%s", l.Tier, queue.DeadLetters, l.Sequence, event.HashKey(l.EventID)[:16])
 }
 
-func (r *Replayer) remove(ctx context.Context, seq uint64) error {
-	stream, err := r.JS.Stream(ctx, queue.DeadLetters)
+// Remove removes a letter. One that somebody else has removed is no error.
+func Remove(ctx context.Context, js jetstream.JetStream, seq uint64) error {
+	stream, err := js.Stream(ctx, queue.DeadLetters)
 	if err != nil {
 		return err
 	}
-	if err = stream.DeleteMsg(ctx, seq); errors.Is(err, jetstream.ErrMsgNotFound) {
-		return nil // somebody else has removed it
+	err = stream.DeleteMsg(ctx, seq)
+	if err == nil {
+		return nil
+	}
+	// The server's answer for a message that is not there is the same as for one that it could not remove.
+	if _, gone := stream.GetMsg(ctx, seq); errors.Is(gone, jetstream.ErrMsgNotFound) {
+		return nil
 	}
 	return err
 }
