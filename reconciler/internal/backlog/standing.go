@@ -81,8 +81,8 @@ func reason(views []tier.View) string {
 // breaker is the state of the workers' breakers as far as their views tell it: a worker that is well has it closed, and
 // one whose breaker is not closed says so in its reason.
 func breaker(views []tier.View) string {
-	for _, state := range []string{"open", "half-open"} {
-		if slices.ContainsFunc(views, func(v tier.View) bool { return strings.HasPrefix(v.Reason, "breaker "+state) }) {
+	for _, state := range []string{"open", "half-open"} { // as pkg/worker words it
+		if slices.ContainsFunc(views, func(v tier.View) bool { return strings.Contains(v.Reason, "breaker is "+state) }) {
 			return state
 		}
 	}

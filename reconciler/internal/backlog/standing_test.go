@@ -11,7 +11,8 @@ func TestATiersStateIsWhatMostOfItsWorkersSay(t *testing.T) {
 	early, late := time.Unix(100, 0), time.Unix(200, 0)
 	well := tier.View{State: tier.Healthy, Weight: 1, Since: late}
 	sick := tier.View{State: tier.Degraded, Reason: "3 failures in a row", Since: early}
-	open := tier.View{State: tier.Degraded, Reason: "breaker open", Since: early}
+	open := tier.View{State: tier.Healthy, Weight: 0, Reason: "the breaker is open", Since: early}
+	half := tier.View{State: tier.Healthy, Weight: 0.5, Reason: "the breaker is half-open", Since: early}
 	denied := tier.View{State: tier.Parked, Reason: "denied", Since: early}
 	for name, c := range map[string]struct {
 		views                  []tier.View
@@ -25,7 +26,8 @@ func TestATiersStateIsWhatMostOfItsWorkersSay(t *testing.T) {
 		"one of three is not":    {views: []tier.View{well, sick, well}, state: "healthy", reason: "3 failures in a row (1 of 3)", weight: 2.0 / 3, since: late},
 		"half of them are not":   {views: []tier.View{well, sick}, state: "degraded", reason: "3 failures in a row (1 of 2)", weight: 0.5, since: early},
 		"the only one is not":    {views: []tier.View{sick}, state: "degraded", reason: "3 failures in a row", since: early},
-		"its breaker is open":    {views: []tier.View{open}, state: "degraded", reason: "breaker open", breaker: "open", since: early},
+		"its breaker is open":    {views: []tier.View{open}, state: "healthy", reason: "the breaker is open", breaker: "open", since: early},
+		"one is half-open":       {views: []tier.View{well, half}, state: "healthy", weight: 0.75, reason: "the breaker is half-open (1 of 2)", breaker: "half-open", since: early},
 		"denied":                 {views: []tier.View{denied, denied}, state: "parked", reason: "denied", since: early},
 		"denied and sick":        {views: []tier.View{denied, sick}, state: "parked", reason: "3 failures in a row (1 of 2); denied (1 of 2)", since: early},
 		"paused wins":            {views: []tier.View{well}, pause: &tier.Pause{Reason: "move", Since: early}, state: "paused", reason: "move", breaker: "closed", since: early},

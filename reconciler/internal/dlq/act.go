@@ -226,14 +226,10 @@ func (f *Follower) link(ctx context.Context, n name, agreed digest.Entry) (*even
 // withdraw purges the digest entry on which nobody could agree, at the revision that was judged, while both claims are
 // ours, so that nobody is at work: then all is looked at once more. Without an answer of the ledger it is not done.
 func (f *Follower) withdraw(ctx context.Context, n name, judged evidence, h held) (done bool, err error) {
-	for _, t := range tier.All() {
-		c, err := f.Ledger.Claim(ctx, n.key, t)
-		if err != nil || c.State == ledger.Held {
-			return false, err
-		}
-		if c.State == ledger.Claimed {
-			defer func() { _ = c.Lease.Release(context.WithoutCancel(ctx), false) }() // else it lapses
-		}
+	free, ours, err := f.claimBoth(ctx, n.key)
+	defer free()
+	if err != nil || !ours {
+		return false, err
 	}
 	now, err := f.gather(ctx, n, h.event.Data.ObjectKey)
 	if err != nil {
@@ -249,6 +245,27 @@ func (f *Follower) withdraw(ctx context.Context, n name, judged evidence, h held
 	f.Log.Warn("a digest entry is withdrawn: nobody could store what was agreed on", zap.String("recording_id", n.key),
 		zap.Uint64("revision", now.entry.revision))
 	return true, nil
+}
+
+// claimBoth takes the recording's claims in both tiers, so that no worker is at it nor begins. A claim that is done holds
+// nobody back. free gives them back, whatever came of it; else they lapse.
+func (f *Follower) claimBoth(ctx context.Context, key string) (free func(), ours bool, err error) {
+	var leases []ledger.Lease
+	free = func() {
+		for _, l := range leases {
+			_ = l.Release(context.WithoutCancel(ctx), false)
+		}
+	}
+	for _, t := range tier.All() {
+		c, err := f.Ledger.Claim(ctx, key, t)
+		if err != nil || c.State == ledger.Held {
+			return free, false, err
+		}
+		if c.State == ledger.Claimed {
+			leases = append(leases, c.Lease)
+		}
+	}
+	return free, true, nil
 }
 
 // isAbsent reports that a message is gone.

@@ -3,7 +3,7 @@ package dlq
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"testing"
 	"time"
 
@@ -259,4 +259,4 @@ func (b *bed) wantRedrives(t tier.Tier, n int) {
 	}
 }
 
-func errAway() error { return fmt.Errorf("no answer") }
+func errAway() error { return errors.New("no answer") }

@@ -180,15 +180,16 @@ func Remove(ctx context.Context, js jetstream.JetStream, seq uint64) error {
 	if err != nil {
 		return err
 	}
-	err = stream.DeleteMsg(ctx, seq)
-	if err == nil {
-		return nil
-	}
-	// The server's answer for a message that is not there is the same as for one that it could not remove.
-	if _, gone := stream.GetMsg(ctx, seq); errors.Is(gone, jetstream.ErrMsgNotFound) {
-		return nil
+	if err = stream.DeleteMsg(ctx, seq); err != nil && gone(ctx, stream, seq) {
+		err = nil
 	}
 	return err
+}
+
+// gone looks whether a message that could not be removed is there: the server's answer is the same for both.
+func gone(ctx context.Context, stream jetstream.Stream, seq uint64) bool {
+	_, err := stream.GetMsg(ctx, seq)
+	return errors.Is(err, jetstream.ErrMsgNotFound)
 }
 
 // note writes into the ledger what letter the recording has left once those of the sequences are gone, and returns what
