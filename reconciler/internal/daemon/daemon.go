@@ -26,7 +26,6 @@ import (
 	"github.com/twinreel/twinreel/reconciler/internal/dlq"
 	"github.com/twinreel/twinreel/reconciler/internal/gauges"
 	"github.com/twinreel/twinreel/reconciler/internal/history"
-	"github.com/twinreel/twinreel/reconciler/internal/letters"
 	"github.com/twinreel/twinreel/reconciler/internal/pending"
 )
 
@@ -42,6 +41,7 @@ type parts struct {
 	redis     *redisledger.Ledger
 	stores    map[tier.Tier]objstore.Reader
 	index     *pending.Index
+	letters   *pending.Letters
 	gauges    *gauges.Gauges
 }
 
@@ -70,7 +70,7 @@ func Run(ctx context.Context, s *service.Service, c config.Run) error {
 	}
 	p := &parts{
 		Service: s, config: c, js: js, publisher: queue.NewPublisher(nc, js), redis: redis, stores: stores, index: pending.New(js, s.Log),
-		gauges: gauges.New(js, s.Registry, s.Log),
+		letters: pending.NewLetters(js, s.Log), gauges: gauges.New(js, s.Registry, s.Log),
 	}
 	return p.run(ctx)
 }
@@ -102,6 +102,7 @@ func (p *parts) run(ctx context.Context) error {
 	var all sync.WaitGroup
 	defer all.Wait()
 	all.Go(func() { p.index.Run(ctx) })
+	all.Go(func() { p.letters.Run(ctx) })
 	all.Go(func() { leader.Run(ctx, p.lead) })
 	err = api.Serve(ctx, p.Drain(), l, &api.Handler{
 		Find: p.find, Audit: p.publisher, Token: p.config.API.Token, Now: time.Now, Log: p.Log,
@@ -124,7 +125,7 @@ func (p *parts) find(ctx context.Context, key string) (history.Recording, error)
 			}
 			return history.FromEvent(key, m), nil
 		},
-		Letters: func(ctx context.Context, key string) ([]letters.Full, error) { return letters.Find(ctx, p.js, key) },
+		Letters: p.letters.Find,
 		Stores:  p.stores,
 		Aside: func(who string, err error) {
 			if err != nil {

@@ -114,15 +114,17 @@ func (f *Follower) Run(ctx context.Context) {
 		if !dlq.Whole() || !ready() {
 			continue
 		}
-		for _, n := range f.due() {
-			if f.Rate.Wait(ctx) != nil {
-				return
+		for batch := f.due(); len(batch) > 0; batch = f.due() {
+			for _, n := range batch {
+				if f.Rate.Wait(ctx) != nil {
+					return
+				}
+				slots <- struct{}{}
+				all.Go(func() {
+					f.look(ctx, n)
+					<-slots
+				})
 			}
-			slots <- struct{}{}
-			all.Go(func() {
-				f.look(ctx, n)
-				<-slots
-			})
 		}
 	}
 }

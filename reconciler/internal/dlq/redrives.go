@@ -110,7 +110,7 @@ func (f *Follower) start(ctx context.Context) (since time.Time, from uint64) {
 			return time.Time{}, 0
 		}
 		f.Log.Warn("the consumers cannot be asked how far they are", zap.String("error", fault.Text(err)))
-		rest(ctx, time.Second)
+		rest(ctx, floorEvery/2)
 	}
 }
 
