@@ -74,7 +74,7 @@ func run(ctx context.Context, s *service.Service, c *config.Config) error {
 	defer stop()
 	handler := webhook.New(webhook.Options{
 		Sources: sources, Publisher: queue.NewPublisher(nc, js), Router: router, Ready: s.Ready, MaxBody: c.Webhook.MaxBody,
-		AckTimeout: c.Webhook.AckTimeout, Participants: webhook.Participants(c.Webhook.Participants), Now: time.Now, Log: s.Log,
+		AckTimeout: c.Webhook.AckTimeout, Participants: c.Webhook.Profile.Participants, Now: time.Now, Log: s.Log,
 		Registry: s.Registry,
 	})
 	return serve(ctx, s, c.HTTP, handler)

@@ -22,6 +22,11 @@ const (
 	AuditTierDegraded       AuditKind = "tier_degraded"       // a worker's store failed several times in a row
 	AuditTierParked         AuditKind = "tier_parked"         // a worker's store refuses its identity
 	AuditTierRecovered      AuditKind = "tier_recovered"      // it is well again
+	AuditDiscarded          AuditKind = "discarded"           // a dead letter removed by an operator
+	AuditResolved           AuditKind = "resolved"            // a dead letter removed because the tier has its copy
+	AuditTierPaused         AuditKind = "tier_paused"
+	AuditTierResumed        AuditKind = "tier_resumed"
+	AuditRead               AuditKind = "read" // a record was read through the API
 )
 
 // AuditAll is the last token of an audit subject that concerns no single tier.

@@ -28,6 +28,11 @@ const (
 	InvalidEvent      Reason = "invalid_event"
 )
 
+// Reasons returns all reasons.
+func Reasons() []Reason {
+	return []Reason{SourceGone, SourceDenied, SourceUnusable, DigestConflict, StoreRefused, AttemptsExhausted, InvalidEvent}
+}
+
 // Headers of a dead letter.
 const (
 	headerReason  = "Twinreel-Reason"

@@ -157,15 +157,8 @@ func (c *Copier) stillAgreed(ctx context.Context, job Job, held digest.Held) (di
 
 // contradicts holds the event against what was agreed on: format (by the object key), size, sha256.
 func contradicts(e event.Event, agreed digest.Entry) error {
-	const op = "hold the event against the agreement"
-	m := e.Data.Media
-	switch {
-	case e.Data.ObjectKey != agreed.ObjectKey:
-		return conflict(fault.Event, op, "the event names another format")
-	case m.Size != nil && *m.Size != agreed.Size:
-		return conflict(fault.Event, op, "the event names another size")
-	case m.SHA256 != "" && m.SHA256 != agreed.SHA256:
-		return conflict(fault.Event, op, "the event names another sha256")
+	if field := e.Contradiction(agreed); field != "" {
+		return conflict(fault.Event, "hold the event against the agreement", "the event names another "+field)
 	}
 	return nil
 }

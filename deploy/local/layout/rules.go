@@ -112,6 +112,7 @@ func Arrows() []Arrow {
 		{"digest", nil},
 		{"telemetry", names("settings")},
 		{"event", names("digest")},
+		{"profile", names("settings", "event")}, // webhook bodies: ingress takes them by HTTP, the reconciler from a file
 		{"service", names("fault", "settings", "telemetry")},
 		{"ledger", names("tier")},
 		{"ledger/redisledger", names("tier", "fault", "settings", "ledger")},

@@ -7,6 +7,7 @@ import (
 
 	"github.com/twinreel/twinreel/ingress/internal/route"
 	"github.com/twinreel/twinreel/pkg/fault"
+	"github.com/twinreel/twinreel/pkg/profile"
 	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/pkg/service"
 	"github.com/twinreel/twinreel/pkg/settings"
@@ -55,8 +56,8 @@ type Webhook struct {
 	AllowUnsigned bool            `env:"TWINREEL_ALLOW_UNSIGNED" envDefault:"false" meaning:"take webhooks without a signature from sources of scheme none"`
 	MaxBody       settings.Bytes  `env:"TWINREEL_MAX_BODY_BYTES" envDefault:"256KiB" meaning:"longest webhook body"`
 	AckTimeout    time.Duration   `env:"TWINREEL_ACK_TIMEOUT" envDefault:"2500ms" meaning:"how long to wait for the stream's acknowledgement before answering 503"`
-	Participants  string          `env:"TWINREEL_PARTICIPANTS" envDefault:"full" meaning:"what of participants is kept: full, ids (no names) or none"`
-	SourcesFile   string          `env:"TWINREEL_SOURCES_FILE" meaning:"YAML file of further sources"`
+	Profile       profile.Config
+	SourcesFile   string `env:"TWINREEL_SOURCES_FILE" meaning:"YAML file of further sources"`
 }
 
 // Bounds of what a webhook may cost.
@@ -75,9 +76,6 @@ func (w *Webhook) Check() []settings.Problem {
 	}
 	if w.AckTimeout <= 0 || w.AckTimeout > maxAckTimeout {
 		add("TWINREEL_ACK_TIMEOUT", "want more than 0 and at most 1m")
-	}
-	if w.Participants != "full" && w.Participants != "ids" && w.Participants != "none" {
-		add("TWINREEL_PARTICIPANTS", "want full, ids or none")
 	}
 	out = append(out, w.checkDefault()...)
 	if _, err := w.further(); err != nil {

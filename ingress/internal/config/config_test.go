@@ -49,7 +49,7 @@ func TestOnlyTheSecretIsRequired(t *testing.T) {
 	c, err := load(t, "TWINREEL_WEBHOOK_SECRET", "a")
 	wantProblems(t, err)
 	w := c.Webhook
-	if w.MaxBody != 256<<10 || w.AckTimeout.String() != "2.5s" || w.Scheme != "hub-sha256" || w.Participants != "full" || c.HTTP.ListenAddr != ":8080" {
+	if w.MaxBody != 256<<10 || w.AckTimeout.String() != "2.5s" || w.Scheme != "hub-sha256" || w.Profile.Participants != "full" || c.HTTP.ListenAddr != ":8080" {
 		t.Errorf("defaults: %+v %+v", c.HTTP, w)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/twinreel/twinreel/ingress/internal/config"
 	"github.com/twinreel/twinreel/pkg/event"
 	"github.com/twinreel/twinreel/pkg/fault"
+	"github.com/twinreel/twinreel/pkg/profile"
 	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/pkg/settings"
 )
@@ -54,7 +55,7 @@ type Options struct {
 	Ready        func(context.Context) bool // whether the stream is as it should be
 	MaxBody      settings.Bytes
 	AckTimeout   time.Duration
-	Participants Participants
+	Participants profile.Participants
 	Now          func() time.Time
 	Log          *zap.Logger
 	Registry     prometheus.Registerer
@@ -124,14 +125,14 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, source config.Sou
 	}
 	h.metrics.signed(source.Name, h.Now())
 	proven(r.Context())
-	p, err := parse(source.Name, body)
+	p, err := profile.Parse(source.Name, body)
 	switch {
 	case err != nil:
 		return outcome{code: InvalidPayload, detail: err.Error()}
-	case !p.completed && p.recordingID == "":
+	case !p.Completed && p.RecordingID == "":
 		return outcome{code: Ignored}
-	case !p.completed:
-		return outcome{code: Ignored, recordingID: p.recordingID, key: event.IdempotencyKey(source.Name, p.recordingID)}
+	case !p.Completed:
+		return outcome{code: Ignored, recordingID: p.RecordingID, key: event.IdempotencyKey(source.Name, p.RecordingID)}
 	}
 	return h.publish(r, p)
 }
@@ -148,10 +149,10 @@ func isJSON(h http.Header) bool {
 
 // publish gives the event to the stream and waits for its acknowledgement, also when the sender has gone: then its next
 // try is a duplicate.
-func (h *Handler) publish(r *http.Request, p payload) outcome {
-	p.data.Participants = h.Participants.keep(p.data.Participants)
-	e := event.New(p.data, p.eventID, h.Now())
-	out := outcome{recordingID: p.recordingID, key: e.Data.IdempotencyKey}
+func (h *Handler) publish(r *http.Request, p profile.Webhook) outcome {
+	p.Data.Participants = h.Participants.Keep(p.Data.Participants)
+	e := event.New(p.Data, p.EventID, h.Now())
+	out := outcome{recordingID: p.RecordingID, key: e.Data.IdempotencyKey}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), h.AckTimeout)
 	defer cancel()
 	if !h.Ready(ctx) {

@@ -22,6 +22,7 @@ import (
 
 	"github.com/twinreel/twinreel/ingress/internal/config"
 	"github.com/twinreel/twinreel/pkg/event"
+	"github.com/twinreel/twinreel/pkg/profile"
 	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/pkg/settings"
 )
@@ -69,7 +70,7 @@ func newFixture(t *testing.T) *fixture {
 			"emea":    config.NewSource("emea", config.None),
 		},
 		Publisher: f.published, Router: routed(queue.Both), Ready: func(context.Context) bool { return f.ready.Load() }, MaxBody: 4096, AckTimeout: 200 * time.Millisecond,
-		Participants: ParticipantsFull, Now: time.Now, Log: zap.New(core), Registry: f.registry,
+		Participants: profile.ParticipantsFull, Now: time.Now, Log: zap.New(core), Registry: f.registry,
 	})
 	return f
 }
@@ -253,7 +254,7 @@ func TestASenderThatHasGoneDoesNotCancelThePublish(t *testing.T) {
 
 func TestParticipantsAreKeptAsSetUp(t *testing.T) {
 	f := newFixture(t)
-	f.Participants = ParticipantsNone
+	f.Participants = profile.ParticipantsNone
 	f.do(t, request("POST", defaultPath, []byte(valid)))
 	if p := f.published.events[0].Data.Participants; p == nil || len(p) != 0 {
 		t.Errorf("got %v", p)

@@ -17,11 +17,11 @@ import (
 // Tier is one tier's state as JetStream knows it.
 type Tier struct {
 	Tier          tier.Tier  `json:"tier"`
-	State         string     `json:"state"`  // healthy, degraded, parked, paused; unknown while no worker tells
-	Weight        float64    `json:"weight"` // share of new events that are routed to it live; 1 while no worker tells
-	Since         *time.Time `json:"since"`  // of the state
-	Reason        string     `json:"reason"` // of the state
-	Breaker       string     `json:"breaker"`
+	State         string     `json:"state"`         // healthy, degraded, parked, as most of its workers say; paused; unknown while no worker tells
+	Weight        float64    `json:"weight"`        // share of new events that are routed to it live; 1 while no worker tells
+	Since         *time.Time `json:"since"`         // of the state
+	Reason        string     `json:"reason"`        // of the state
+	Breaker       string     `json:"breaker"`       // closed, half-open, open; "" where it is not known
 	Backlog       uint64     `json:"backlog"`       // events that wait to be delivered live for the first time
 	Backfill      uint64     `json:"backfill"`      // events that were routed to the sibling alone, and wait
 	InFlight      int        `json:"inFlight"`      // delivered and not yet acknowledged: in a worker's hand, or waiting to be delivered again
@@ -32,11 +32,25 @@ type Tier struct {
 	Instances     int        `json:"instances"`     // live workers that tell of the tier
 }
 
-// stateUnknown is a tier's state while no worker publishes its view.
-const stateUnknown = "unknown"
+// Read returns the state of both tiers, primary first. What workers and operators say comes from standings.
+func Read(ctx context.Context, js jetstream.JetStream, standings queue.Standings, now time.Time) ([]Tier, error) {
+	out, err := Waiting(ctx, js, now)
+	if err != nil {
+		return nil, err
+	}
+	groups, err := letters.Read(ctx, js)
+	if err != nil {
+		return nil, err
+	}
+	for i := range out {
+		out[i].stand(standings[out[i].Tier])
+		out[i].DeadLetters = len(letters.Filter{Tier: out[i].Tier}.Choose(groups))
+	}
+	return out, nil
+}
 
-// Read returns the state of both tiers, primary first.
-func Read(ctx context.Context, js jetstream.JetStream, now time.Time) ([]Tier, error) {
+// Waiting returns what waits for each tier, primary first, and nothing else of it.
+func Waiting(ctx context.Context, js jetstream.JetStream, now time.Time) ([]Tier, error) {
 	stream, err := js.Stream(ctx, queue.Recordings)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil, fmt.Errorf("stream %s: %w", queue.Recordings, queue.ErrNotProvisioned)
@@ -46,20 +60,13 @@ func Read(ctx context.Context, js jetstream.JetStream, now time.Time) ([]Tier, e
 	}
 	var out []Tier
 	for _, t := range tier.All() {
-		one := Tier{Tier: t, State: stateUnknown, Weight: 1}
+		one := Tier{Tier: t}
 		for _, lane := range queue.Lanes() {
 			if err := one.add(ctx, stream, lane, now); err != nil {
 				return nil, err
 			}
 		}
 		out = append(out, one)
-	}
-	groups, err := letters.Read(ctx, js)
-	if err != nil {
-		return nil, err
-	}
-	for i := range out {
-		out[i].DeadLetters = len(letters.Filter{Tier: out[i].Tier}.Choose(groups))
 	}
 	return out, nil
 }

@@ -47,9 +47,12 @@ func Main(ctx context.Context, w World) int {
 	err := root.ExecuteContext(ctx)
 	var problems settings.Problems
 	var usage usageError
+	var code exit
 	switch {
 	case err == nil:
 		return service.ExitOK
+	case errors.As(err, &code):
+		return int(code)
 	case errors.As(err, &problems):
 		a.say("%v", problems)
 		return service.ExitUsage
@@ -69,12 +72,14 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   program,
 		Short: "Provision, inspect and repair Twinreel",
-		Long: `The operator's command line of Twinreel: it provisions JetStream, shows recordings, tiers and dead letters, and sends
-dead letters again.
+		Long: `The operator's command line of Twinreel: it provisions JetStream, shows recordings, tiers and dead letters, pauses tiers,
+sends dead letters again or discards them. With run it stays in the foreground: it serves the record API and takes care of
+dead letters whose copy is elsewhere.
 
 All settings come from the environment (see --settings); a command needs only those of what it talks to. Results go to
 stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage or settings.`,
-		Example: `  reconciler provision
+		Example: `  reconciler run
+  reconciler provision
   reconciler tiers -o json
   reconciler dlq list --tier primary --since 24h
   reconciler --settings -o json`,
@@ -101,7 +106,7 @@ stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage o
 	root.PersistentFlags().StringVarP(&a.format, "output", "o", "table", "table for people, json or ndjson for programs")
 	root.Flags().BoolVar(&describe, "settings", false, "list every environment variable that the commands read")
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{table, asJSON, ndjson}, cobra.ShellCompDirectiveNoFileComp))
-	root.AddCommand(a.provision(), a.tiers(), a.recording(), a.dlq(), a.audit())
+	root.AddCommand(a.daemon(), a.provision(), a.tiers(), a.recording(), a.dlq(), a.importing(), a.audit())
 	return root
 }
 

@@ -18,7 +18,7 @@ import (
 func TestWrongUsageIsExitCode2AndSaysWhatIsWanted(t *testing.T) {
 	for args, words := range map[string]string{
 		"":                        "want one of:",
-		"dlq":                     "dlq: want one of: list replay show",
+		"dlq":                     "dlq: want one of: discard list replay show",
 		"recording":               "want one of: show",
 		"audit":                   "want one of: keygen",
 		"nope":                    `"nope"`,
@@ -26,6 +26,14 @@ func TestWrongUsageIsExitCode2AndSaysWhatIsWanted(t *testing.T) {
 		"--nope":                  "--nope",
 		"tiers -o yaml":           "-o",
 		"tiers extra":             `"extra"`,
+		"tiers pause":             "want one tier",
+		"tiers pause both":        `"both"`,
+		"tiers pause primary":     "--reason",
+		"tiers resume":            "want one tier",
+		"dlq discard":             "--reason",
+		"import":                  "want one file",
+		"import x.ndjson":         "--source",
+		"run now":                 `"now"`,
 		"provision --per-day":     "per-day",
 		"dlq list --limit many":   "limit",
 		"recording show rec-1 -x": "-x",

@@ -14,6 +14,7 @@ import (
 
 	"github.com/twinreel/twinreel/pkg/fault"
 	"github.com/twinreel/twinreel/pkg/queue"
+	"github.com/twinreel/twinreel/reconciler/internal/config"
 )
 
 // natsPatience is how long a command waits for NATS before it says that it is away.
@@ -26,6 +27,15 @@ type connection struct {
 }
 
 func (c *connection) close() { c.nc.Close() }
+
+// connectQueue is connect, for commands that talk to NATS alone.
+func (a *app) connectQueue(ctx context.Context) (*connection, error) {
+	var s config.Queue
+	if err := a.load(&s); err != nil {
+		return nil, err
+	}
+	return a.connect(ctx, s.NATS)
+}
 
 // connect waits for NATS for a while. A command is over soon, so what a service would log about its connection is in its error.
 func (a *app) connect(ctx context.Context, c queue.Config) (*connection, error) {

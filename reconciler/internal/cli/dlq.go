@@ -18,15 +18,16 @@ const groupHelp = `Several letters of one tier and recording count as one, of wh
 contradict what is stored (digest_conflict) each count for themselves.`
 
 func (a *app) dlq() *cobra.Command {
-	return parent("dlq", "Dead letters: events that a tier gave up", a.dlqList(), a.dlqShow(), a.dlqReplay())
+	return parent("dlq", "Dead letters: events that a tier gave up", a.dlqList(), a.dlqShow(), a.dlqReplay(), a.dlqDiscard())
 }
 
 // reasons are the reasons that a letter can have.
 func reasons() []string {
-	return []string{
-		string(queue.SourceGone), string(queue.SourceDenied), string(queue.SourceUnusable), string(queue.DigestConflict),
-		string(queue.StoreRefused), string(queue.AttemptsExhausted), string(queue.InvalidEvent),
+	var out []string
+	for _, r := range queue.Reasons() {
+		out = append(out, string(r))
 	}
+	return out
 }
 
 // selection is the flags that choose letters.
@@ -34,12 +35,15 @@ type selection struct {
 	tier, reason, source, since string
 	ids                         []string
 	limit                       int
+	byReason                    string
 }
 
-func (s *selection) flags(c *cobra.Command) {
+// flags adds them. byReason is the name of the flag that chooses by the reason for which letters were given up.
+func (s *selection) flags(c *cobra.Command, byReason string) {
+	s.byReason = byReason
 	f := c.Flags()
 	f.StringVar(&s.tier, "tier", "", "only this tier's: primary or backup (default both)")
-	f.StringVar(&s.reason, "reason", "", "only those given up for this reason: "+strings.Join(reasons(), ", "))
+	f.StringVar(&s.reason, byReason, "", "only those given up for this reason: "+strings.Join(reasons(), ", "))
 	f.StringVar(&s.source, "source", "", "only this source's recordings")
 	f.StringVar(&s.since, "since", "", "only those given up since then: a duration such as 24h, or a time (RFC 3339)")
 	f.StringSliceVar(&s.ids, "id", nil, "only these recordings: ID or source/ID; repeat it, or give several")
@@ -48,7 +52,7 @@ func (s *selection) flags(c *cobra.Command) {
 		_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
 	fixed("tier", []string{tier.Primary.String(), tier.Backup.String()})
-	fixed("reason", reasons())
+	fixed(byReason, reasons())
 	c.Args = func(cmd *cobra.Command, args []string) error { // --id A B C
 		if len(args) > 0 && !cmd.Flags().Changed("id") {
 			return usagef("unexpected argument %.80q (recordings are named by --id)", args[0])
@@ -68,7 +72,7 @@ func (s *selection) filter(cmd *cobra.Command, args []string, now time.Time) (le
 		f.Tier = t
 	}
 	if s.reason != "" && !slices.Contains(reasons(), s.reason) {
-		return f, usagef("--reason %.40q: want one of %s", s.reason, strings.Join(reasons(), ", "))
+		return f, usagef("--%s %.40q: want one of %s", s.byReason, s.reason, strings.Join(reasons(), ", "))
 	}
 	if s.source != "" {
 		if err := event.CheckSource(s.source); err != nil {

@@ -45,6 +45,6 @@ func (a *app) dlqList() *cobra.Command {
 			return printList(a, letters.Shown(f.Choose(groups)), noLetters, letterHeader(), letterRow)
 		},
 	}
-	sel.flags(c)
+	sel.flags(c, "reason")
 	return c
 }

@@ -12,15 +12,8 @@ import (
 
 	"github.com/twinreel/twinreel/pkg/fault"
 	"github.com/twinreel/twinreel/pkg/queue"
-	"github.com/twinreel/twinreel/reconciler/internal/config"
 	"github.com/twinreel/twinreel/reconciler/internal/letters"
 )
-
-// replayFlags are what replay has beyond the selection.
-type replayFlags struct {
-	rate        float64
-	dryRun, yes bool
-}
 
 // replayed is what replay prints.
 type replayed struct {
@@ -31,14 +24,14 @@ type replayed struct {
 
 func (a *app) dlqReplay() *cobra.Command {
 	var sel selection
-	var flags replayFlags
+	var flags changeFlags
 	c := &cobra.Command{
 		Use:   "replay",
 		Short: "Send dead letters' events again, each to the tier that gave it up",
 		Long: `Send the events of dead letters again, oldest first, each to the tier that gave it up, and remove the letters. A letter is
 removed only after the stream has acknowledged its event and the audit log the replay; whatever breaks off in between can
-simply be repeated. With --dry-run it shows what it would do and changes nothing; without --yes it asks in a terminal, and
-refuses elsewhere.
+simply be repeated, and two who replay the same letters at once do no harm. With --dry-run it shows what it would do and
+changes nothing; without --yes it asks in a terminal, and refuses elsewhere.
 
 ` + groupHelp + `
 
@@ -52,36 +45,23 @@ A letter that holds no event (invalid_event) cannot be replayed: it stays, is re
 			if err != nil {
 				return err
 			}
-			if flags.rate <= 0 {
-				return usagef("--rate: want more than 0 a second")
-			}
-			if !flags.yes && !flags.dryRun && !a.interactive() {
-				return usagef("this changes things, and there is no terminal to ask: add --yes, or --dry-run to see what it would do")
+			if err := flags.check(a); err != nil {
+				return err
 			}
 			return a.runReplay(cmd.Context(), f, flags)
 		},
 	}
-	sel.flags(c)
-	c.Flags().Float64Var(&flags.rate, "rate", 50, "at most so many events a second")
-	c.Flags().BoolVar(&flags.dryRun, "dry-run", false, "show what it would do, change nothing")
-	c.Flags().BoolVar(&flags.yes, "yes", false, "do not ask")
+	sel.flags(c, "reason")
+	flags.add(c)
 	return c
 }
 
-func (a *app) runReplay(ctx context.Context, f letters.Filter, flags replayFlags) error {
-	var s config.Queue
-	if err := a.load(&s); err != nil {
-		return err
-	}
-	conn, err := a.connect(ctx, s.NATS)
+func (a *app) runReplay(ctx context.Context, f letters.Filter, flags changeFlags) error {
+	conn, all, err := a.openLetters(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.close()
-	all, err := a.readLetters(ctx, conn)
-	if err != nil {
-		return err
-	}
 	groups := f.Choose(all)
 	result := replayed{Matched: len(groups), Letters: letters.Shown(groups)}
 	switch {
@@ -96,7 +76,7 @@ func (a *app) runReplay(ctx context.Context, f letters.Filter, flags replayFlags
 		result.Replayed, err = a.replay(ctx, conn, all, groups, flags.rate)
 		a.say("replayed %d of %d", result.Replayed, len(groups))
 	}
-	return errors.Join(a.printReplayed(result), err)
+	return errors.Join(a.printOne(result, func(w io.Writer) error { return writeLetterTable(w, result.Letters) }), err)
 }
 
 func (a *app) readLetters(ctx context.Context, conn *connection) ([]letters.Group, error) {
@@ -107,27 +87,21 @@ func (a *app) readLetters(ctx context.Context, conn *connection) ([]letters.Grou
 
 // replay sends the groups again, one after the other, and stops at the first failure. It returns how many are done.
 func (a *app) replay(ctx context.Context, conn *connection, all, groups []letters.Group, perSecond float64) (int, error) {
-	notes, closeNotes := a.notes()
-	defer closeNotes()
-	r := &letters.Replayer{
+	var refused []letters.Refusal
+	done, err := a.change(conn, all, groups, "replayed", perSecond, func(r *letters.Replayer, g letters.Group) (bool, error) {
+		no, err := r.Replay(ctx, g)
+		refused = append(refused, no...)
+		return len(no) == 0, err
+	})
+	return done, errors.Join(err, a.report(refused))
+}
+
+func (a *app) replayer(conn *connection, notes letters.Notes, perSecond float64) *letters.Replayer {
+	return &letters.Replayer{
 		JS: conn.js, Publisher: queue.NewPublisher(conn.nc, conn.js), Notes: notes, By: operator(), Now: time.Now,
 		NotesAway: func(err error) { a.say("records in Redis are left as they are: %s", fault.Text(err)) },
 		Rate:      rate.NewLimiter(rate.Limit(perSecond), 1),
 	}
-	r.Know(all)
-	done := 0
-	var refused []letters.Refusal
-	for _, g := range groups {
-		no, err := r.Replay(ctx, g)
-		refused = append(refused, no...)
-		if err != nil {
-			return done, errors.Join(err, a.report(refused))
-		}
-		if len(no) == 0 {
-			done++
-		}
-	}
-	return done, a.report(refused)
 }
 
 // report tells of each letter that cannot be replayed; the error counts them.
@@ -157,17 +131,4 @@ func unreplayable(groups []letters.Group) int {
 		}
 	}
 	return n
-}
-
-func (a *app) printReplayed(r replayed) error {
-	return a.printOne(r, func(w io.Writer) error {
-		if len(r.Letters) == 0 {
-			return nil
-		}
-		rows := make([][]string, 0, len(r.Letters))
-		for _, l := range r.Letters {
-			rows = append(rows, letterRow(l))
-		}
-		return writeTable(w, letterHeader(), rows)
-	})
 }

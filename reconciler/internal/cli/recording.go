@@ -13,9 +13,12 @@ import (
 	"github.com/twinreel/twinreel/pkg/event"
 	"github.com/twinreel/twinreel/pkg/fault"
 	"github.com/twinreel/twinreel/pkg/ledger"
+	"github.com/twinreel/twinreel/pkg/objstore"
 	"github.com/twinreel/twinreel/pkg/tier"
 	"github.com/twinreel/twinreel/reconciler/internal/config"
+	"github.com/twinreel/twinreel/reconciler/internal/daemon"
 	"github.com/twinreel/twinreel/reconciler/internal/history"
+	"github.com/twinreel/twinreel/reconciler/internal/letters"
 )
 
 func (a *app) recording() *cobra.Command {
@@ -28,7 +31,8 @@ func (a *app) recordingShow() *cobra.Command {
 		Short: "Show where a recording is stored, and what happened to it",
 		Long: `Show a recording's record and timeline. ID is the recording ID, or source/recording ID for a source other than the
 default one. The record comes from Redis; where Redis has none or is away it is put together from the newest ` + strconv.Itoa(history.Newest) + `
-events of RECORDINGS, and is then "pending", because the stream alone tells nothing of copies. Unknown: exit code 1.`,
+events of RECORDINGS, the dead letters, and what the stores hold. Without the stores' settings (TWINREEL_S3_…,
+TWINREEL_AZURE_…) they are not asked, and then nothing is known of copies. Unknown: exit code 1.`,
 		Example: `  reconciler recording show rec-8a7f
   reconciler recording show emea/rec-8a7f -o json | jq .status`,
 		Args: cobra.ExactArgs(1),
@@ -59,7 +63,7 @@ func keyOf(id string) (string, error) {
 	return event.IdempotencyKey(source, recording), nil
 }
 
-// findRecording asks Redis, then RECORDINGS.
+// findRecording asks Redis, then the streams and the stores. NATS is not needed for what Redis knows.
 func (a *app) findRecording(ctx context.Context, s config.Recording, key string) (history.Recording, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
@@ -67,17 +71,46 @@ func (a *app) findRecording(ctx context.Context, s config.Recording, key string)
 	if err == nil {
 		return history.FromRecord(r), nil
 	}
-	if errors.Is(err, ledger.ErrNoRecord) {
-		a.say("Redis has no record of it; looking in RECORDINGS, which tells nothing of copies")
-	} else {
-		a.say("Redis cannot be asked (%s); looking in RECORDINGS, which tells nothing of copies", fault.Text(err))
-	}
-	conn, err := a.connect(ctx, s.NATS)
-	if err != nil {
-		return history.Recording{}, err
+	conn, cerr := a.connect(ctx, s.NATS)
+	if cerr != nil {
+		a.aside("Redis", err)
+		return history.Recording{}, cerr
 	}
 	defer conn.close()
-	return history.FromStream(ctx, conn.js, key)
+	f := history.Finder{
+		Record: func(context.Context, string) (ledger.Record, error) { return r, err },
+		Stream: func(ctx context.Context, key string) (history.Recording, error) {
+			return history.FromStream(ctx, conn.js, key)
+		},
+		Letters: func(ctx context.Context, key string) ([]letters.Full, error) { return letters.Find(ctx, conn.js, key) },
+		Stores:  a.stores(ctx),
+		Aside:   a.aside,
+	}
+	return f.Find(ctx, key)
+}
+
+// aside tells who knows nothing, or cannot be asked.
+func (a *app) aside(who string, err error) {
+	switch {
+	case err == nil, errors.Is(err, ledger.ErrNoRecord):
+		a.say("%s has no record of it", who)
+	default:
+		a.say("%s cannot be asked: %s", who, fault.Text(err))
+	}
+}
+
+// stores returns the stores, none where their settings are of no use: what the streams know needs NATS alone.
+func (a *app) stores(ctx context.Context) map[tier.Tier]objstore.Reader {
+	var s config.Stores
+	err := a.load(&s)
+	if err == nil {
+		var out map[tier.Tier]objstore.Reader
+		if out, err = daemon.OpenStores(ctx, s, func(text string) { a.say("aws credentials: %s", text) }); err == nil {
+			return out
+		}
+	}
+	a.say("the stores are not asked, so nothing is known of copies: %s", fault.Clean(strings.ReplaceAll(err.Error(), "\n", "; ")))
+	return nil
 }
 
 func writeRecording(w io.Writer, r history.Recording) error {

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -55,6 +57,10 @@ func TestTiersShowTheContractsFieldsAndNoWorker(t *testing.T) {
 		t.Fatalf("got %s, want the fields %v", list, want)
 	}
 	primary, backup := b.tiers()
+	if primary.ETASeconds == nil || *primary.ETASeconds != 0 || backup.ETASeconds == nil {
+		t.Errorf("in step, but not now: %+v, %+v", primary, backup)
+	}
+	primary.ETASeconds, backup.ETASeconds = nil, nil
 	if primary != (backlog.Tier{Tier: tier.Primary, State: "unknown", Weight: 1}) || backup != (backlog.Tier{Tier: tier.Backup, State: "unknown", Weight: 1}) {
 		t.Errorf("got %+v, %+v", primary, backup)
 	}
@@ -123,7 +129,7 @@ func TestOldestIsTheFirstEventThatIsNotAcknowledged(t *testing.T) {
 		stored[i] = meta.Timestamp
 	}
 	now := stored[2].Add(time.Hour)
-	list, err := backlog.Read(t.Context(), b.js, now)
+	list, err := backlog.Read(t.Context(), b.js, nil, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,4 +161,69 @@ func TestTiersSayWhatIsNotProvisioned(t *testing.T) {
 	b.wants(1, "consumer backup-backfill: not provisioned", "tiers")
 	b.ok("provision")
 	b.ok("tiers")
+}
+
+func TestTiersShowWhatTheirWorkersSay(t *testing.T) {
+	b := provisioned(t)
+	board := queue.NewBoard(b.nc, b.js)
+	since := time.Now().UTC().Truncate(time.Second)
+	for instance, v := range map[string]tier.View{
+		"a-1": {State: tier.Healthy, Weight: 1, Since: since}, "b-1": {State: tier.Healthy, Weight: 0.5, Since: since.Add(time.Second)},
+	} {
+		if err := board.Tell(t.Context(), tier.Primary, instance, v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := board.Tell(t.Context(), tier.Backup, "c-1", tier.View{State: tier.Parked, Reason: "store denied", Since: since}); err != nil {
+		t.Fatal(err)
+	}
+	primary, backup := b.tiers()
+	if primary.State != "healthy" || primary.Weight != 0.75 || primary.Instances != 2 || !primary.Since.Equal(since) || primary.Breaker != "closed" {
+		t.Errorf("got %+v", primary)
+	}
+	if backup.State != "parked" || backup.Weight != 0 || backup.Reason != "store denied" || backup.Instances != 1 || backup.Breaker != "" {
+		t.Errorf("got %+v", backup)
+	}
+	if r := b.ok("tiers"); !strings.Contains(r.stdout, "store denied") || !strings.Contains(r.stdout, "0.75") {
+		t.Errorf("as a table:\n%s", r.stdout)
+	}
+}
+
+// A worker takes what waits while the command looks on.
+func TestTiersTellHowLongABacklogWillTake(t *testing.T) {
+	b := provisioned(t)
+	for i := range 60 {
+		b.accept(queue.Both, recordingEvent("default", fmt.Sprint("rec-", i), 1))
+	}
+	if primary, _ := b.tiers(); primary.ETASeconds != nil {
+		t.Errorf("nobody works, but it takes %v s", *primary.ETASeconds)
+	}
+	if err := queue.NewBoard(b.nc, b.js).Tell(t.Context(), tier.Primary, "a-1", tier.View{State: tier.Healthy, Weight: 1}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	c, err := b.js.Consumer(ctx, queue.Recordings, "primary")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(ended)
+		for tick := time.NewTicker(100 * time.Millisecond); ; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if m, err := c.Next(); err == nil {
+				_ = m.DoubleAck(ctx)
+			}
+		}
+	}()
+	primary, backup := b.tiers()
+	stop()
+	<-ended
+	if primary.ETASeconds == nil || *primary.ETASeconds <= 0 || *primary.ETASeconds > 600 || backup.ETASeconds != nil {
+		t.Errorf("got %+v, %+v", primary, backup)
+	}
 }

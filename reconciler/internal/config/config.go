@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/twinreel/twinreel/pkg/ledger/redisledger"
+	"github.com/twinreel/twinreel/pkg/profile"
 	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/pkg/settings"
 )
@@ -25,6 +26,12 @@ type Ledger struct {
 type Recording struct {
 	NATS  queue.Config
 	Redis redisledger.Config
+}
+
+// Import is for the command that publishes webhooks.
+type Import struct {
+	NATS    queue.Config
+	Webhook profile.Config
 }
 
 // Provision is for the command that makes the streams.
@@ -57,5 +64,5 @@ func (r *Room) Check() []settings.Problem {
 
 // All returns one empty struct of each kind, for the list of all settings.
 func All() []any {
-	return []any{&Queue{}, &Provision{}, &Recording{}}
+	return []any{&Queue{}, &Provision{}, &Recording{}, &Run{}, &Import{}}
 }

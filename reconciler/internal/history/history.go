@@ -20,11 +20,14 @@ import (
 	"github.com/twinreel/twinreel/reconciler/internal/scan"
 )
 
+// Message is a message of RECORDINGS.
+type Message = scan.Message
+
 // Newest is how many of the newest events of RECORDINGS are searched for a recording that Redis does not know.
 const Newest = 10_000
 
-// ErrUnknown is returned for a recording that none of them holds.
-var ErrUnknown = fmt.Errorf("unknown: not among the newest %d events of %s", Newest, queue.Recordings)
+// ErrUnknown is returned for a recording that nobody knows.
+var ErrUnknown = errors.New("unknown")
 
 // Recording is a record with its timeline.
 type Recording struct {
@@ -90,7 +93,7 @@ func FromStream(ctx context.Context, js jetstream.JetStream, key string) (Record
 		return Recording{}, err
 	}
 	if out.IdempotencyKey == "" {
-		return Recording{}, ErrUnknown
+		return Recording{}, fmt.Errorf("%w: not among the newest %d events of %s", ErrUnknown, Newest, queue.Recordings)
 	}
 	out.Settle()
 	out.sort()

@@ -15,6 +15,7 @@ import (
 	"github.com/twinreel/twinreel/pkg/fault"
 	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/pkg/tier"
+	"github.com/twinreel/twinreel/reconciler/internal/scan"
 )
 
 // Letter is one dead letter without its body, in the shape that every list shows. IDs are empty where the body tells none.
@@ -44,6 +45,11 @@ type message struct {
 	stored   time.Time
 	header   nats.Header
 	body     []byte
+}
+
+// Open returns the letter in a message of RECORDINGS_DLQ, and its full form. The error is that of reading its event.
+func Open(m scan.Message) (Letter, queue.Letter, error) {
+	return open(message{m.Subject, m.Sequence, m.Stored, m.Header, m.Body})
 }
 
 // open returns the letter in m, its full form, and the error of reading its event. A letter with broken headers is

@@ -8,12 +8,13 @@ import (
 	"github.com/twinreel/twinreel/pkg/event"
 )
 
-// replayReason is data.reason of an event that an operator sent again.
-const replayReason = "replay"
+// reasonReplay is data.reason of an event that an operator sent again.
+const reasonReplay = "replay"
 
-// redrive returns the event in body as a redrive event: its type and data.reason change, everything else stays as it
-// was, also attributes and fields that this program does not know.
-func redrive(body []byte) ([]byte, error) {
+// Redrive returns the event in body as a redrive event: its type and data.reason change, and data.copyFrom where there is
+// a copy of the sibling's to take it from; everything else stays as it was, also attributes and fields that this program
+// does not know. Errors are event.Parse's.
+func Redrive(body []byte, reason string, from *event.CopyFrom) ([]byte, error) {
 	if _, err := event.Parse(body); err != nil {
 		return nil, err
 	}
@@ -32,7 +33,10 @@ func redrive(body []byte) ([]byte, error) {
 		}
 		m[name] = b
 	}
-	set(data, "reason", replayReason)
+	set(data, "reason", reason)
+	if from != nil {
+		set(data, "copyFrom", from)
+	}
 	set(whole, "type", event.TypeRedrive)
 	set(whole, "data", data)
 	if err != nil {

@@ -19,7 +19,7 @@ type Notes interface {
 	Letter(ctx context.Context, id string, t tier.Tier, reason string) error
 }
 
-// Replayer sends the events of dead letters again, each to the tier that gave it up.
+// Replayer sends the events of dead letters again, each to the tier that gave it up. It also discards letters.
 //
 // For each group it publishes every distinct event to the tier's redrive subject and waits for the stream's
 // acknowledgement, publishes the audit event and waits for its acknowledgement, and only then removes the letters. A crash
@@ -31,7 +31,7 @@ type Replayer struct {
 	Notes     Notes         // nil: there is no ledger to keep in step
 	NotesAway func(error)   // called once, when Notes first failed; Notes is not asked again
 	Rate      *rate.Limiter // of events
-	By        string        // who replays, for the audit log
+	By        string        // who replays or discards, for the audit log
 	Now       func() time.Time
 
 	open map[recording]map[uint64]queue.Reason // open letters as known, by recording and sequence
@@ -83,7 +83,11 @@ func (r *Replayer) Replay(ctx context.Context, g Group) ([]Refusal, error) {
 	if err != nil || len(sendings) == 0 {
 		return refused, err
 	}
-	restore := r.note(ctx, g, sendings)
+	var going []uint64
+	for _, s := range sendings {
+		going = append(going, s.sequences...)
+	}
+	restore := r.note(ctx, g, going)
 	for _, s := range sendings {
 		if err := r.send(ctx, s); err != nil {
 			restore()
@@ -92,7 +96,7 @@ func (r *Replayer) Replay(ctx context.Context, g Group) ([]Refusal, error) {
 	}
 	for _, s := range sendings {
 		for _, seq := range s.sequences {
-			if err := r.remove(ctx, seq); err != nil {
+			if err := Remove(ctx, r.JS, seq); err != nil {
 				restore()
 				return refused, fmt.Errorf("the events are sent again, but dead letter %d cannot be removed (repeat the command): %w", seq, err)
 			}
@@ -132,7 +136,7 @@ func (r *Replayer) prepare(ctx context.Context, g Group) ([]*sending, []Refusal,
 			refused = append(refused, Refusal{l.Sequence, ErrUnreadable})
 			continue
 		}
-		body, err := redrive(raw.Data)
+		body, err := Redrive(raw.Data, reasonReplay, nil)
 		if err != nil {
 			refused = append(refused, Refusal{l.Sequence, err})
 			continue
@@ -170,30 +174,35 @@ func messageID(l Letter) string {
 	return fmt.Sprintf("replay/%s/%s/%d/%s", l.Tier, queue.DeadLetters, l.Sequence, event.HashKey(l.EventID)[:16])
 }
 
-func (r *Replayer) remove(ctx context.Context, seq uint64) error {
-	stream, err := r.JS.Stream(ctx, queue.DeadLetters)
+// Remove removes a letter. One that somebody else has removed is no error.
+func Remove(ctx context.Context, js jetstream.JetStream, seq uint64) error {
+	stream, err := js.Stream(ctx, queue.DeadLetters)
 	if err != nil {
 		return err
 	}
-	if err = stream.DeleteMsg(ctx, seq); errors.Is(err, jetstream.ErrMsgNotFound) {
-		return nil // somebody else has removed it
+	if err = stream.DeleteMsg(ctx, seq); err != nil && gone(ctx, stream, seq) {
+		err = nil
 	}
 	return err
 }
 
-// note writes into the ledger what letter the recording has left once the sendings are done, and returns what takes that
-// back. It is written first, because a worker that gives up again must have the last word.
-func (r *Replayer) note(ctx context.Context, g Group, sendings []*sending) (restore func()) {
+// gone looks whether a message that could not be removed is there: the server's answer is the same for both.
+func gone(ctx context.Context, stream jetstream.Stream, seq uint64) bool {
+	_, err := stream.GetMsg(ctx, seq)
+	return errors.Is(err, jetstream.ErrMsgNotFound)
+}
+
+// note writes into the ledger what letter the recording has left once those of the sequences are gone, and returns what
+// takes that back. It is written first, because a worker that gives up again must have the last word.
+func (r *Replayer) note(ctx context.Context, g Group, going []uint64) (restore func()) {
 	shown := g.Shown()
 	n := recording{shown.Tier, shown.IdempotencyKey}
 	before := map[uint64]queue.Reason{}
-	for _, s := range sendings {
-		for _, seq := range s.sequences {
-			if reason, ok := r.open[n][seq]; ok {
-				before[seq] = reason
-			}
-			delete(r.open[n], seq)
+	for _, seq := range going {
+		if reason, ok := r.open[n][seq]; ok {
+			before[seq] = reason
 		}
+		delete(r.open[n], seq)
 	}
 	r.write(ctx, n)
 	return func() {

@@ -13,13 +13,32 @@ import (
 	"github.com/twinreel/twinreel/pkg/queue"
 )
 
+// resets is how often a consumer that broke is made anew before the reading fails.
+const resets = 3
+
 // patience is how long the server may take for the next message.
 const patience = 5 * time.Second
 
 // Range says which messages of a stream to read.
 type Range struct {
-	Subjects []string // none: all
-	From     uint64   // the first stream sequence; 0: from the start
+	Subjects []string  // none: all
+	From     uint64    // the first stream sequence; 0: from the start
+	Since    time.Time // instead of From: what was stored then or later
+	Headers  bool      // without bodies
+}
+
+// consumer is the consumer that reads the range.
+func (r Range) consumer() jetstream.OrderedConsumerConfig {
+	c := jetstream.OrderedConsumerConfig{
+		FilterSubjects: r.Subjects, DeliverPolicy: jetstream.DeliverAllPolicy, HeadersOnly: r.Headers, MaxResetAttempts: resets,
+	}
+	switch {
+	case !r.Since.IsZero():
+		c.DeliverPolicy, c.OptStartTime = jetstream.DeliverByStartTimePolicy, &r.Since
+	case r.From > 1:
+		c.DeliverPolicy, c.OptStartSeq = jetstream.DeliverByStartSequencePolicy, r.From
+	}
+	return c
 }
 
 // Message is one message of a stream.
@@ -42,11 +61,7 @@ func Stream(ctx context.Context, js jetstream.JetStream, name string, r Range, v
 		return fmt.Errorf("read stream %s: %w", name, err)
 	}
 	end := stream.CachedInfo().State.LastSeq
-	start := jetstream.OrderedConsumerConfig{FilterSubjects: r.Subjects, DeliverPolicy: jetstream.DeliverAllPolicy}
-	if r.From > 1 {
-		start.DeliverPolicy, start.OptStartSeq = jetstream.DeliverByStartSequencePolicy, r.From
-	}
-	consumer, err := stream.OrderedConsumer(ctx, start)
+	consumer, err := stream.OrderedConsumer(ctx, r.consumer())
 	if err != nil {
 		return fmt.Errorf("read stream %s: %w", name, err)
 	}
@@ -82,12 +97,20 @@ func next(ctx context.Context, consumer jetstream.Consumer, messages jetstream.M
 		}
 		return false, err
 	}
-	meta, err := msg.Metadata()
+	m, pending, err := unpack(msg)
 	if err != nil {
 		return false, err
 	}
-	err = visit(Message{
+	return pending == 0 || m.Sequence >= end, visit(m)
+}
+
+// unpack returns a message, and how many more of the range the stream held when it was sent.
+func unpack(msg jetstream.Msg) (m Message, pending uint64, err error) {
+	meta, err := msg.Metadata()
+	if err != nil {
+		return Message{}, 0, err
+	}
+	return Message{
 		Subject: msg.Subject(), Sequence: meta.Sequence.Stream, Stored: meta.Timestamp, Header: msg.Headers(), Body: msg.Data(),
-	})
-	return meta.NumPending == 0 || meta.Sequence.Stream >= end, err
+	}, meta.NumPending, nil
 }

@@ -1,4 +1,6 @@
-package webhook
+// Package profile reads webhook bodies of the default profile, the one way in which platforms are understood: strictly, so
+// that no two readers can understand a body differently. Ingress takes them from HTTP, and the reconciler from a file.
+package profile
 
 import (
 	"bytes"
@@ -16,12 +18,12 @@ import (
 // completed is the event of the default profile that Twinreel takes; all others are let pass.
 const completed = "RECORDING_COMPLETED"
 
-// payload is what a webhook of the default profile says.
-type payload struct {
-	completed   bool   // it is a RECORDING_COMPLETED; else only recordingID may be set
-	recordingID string // valid or empty
-	eventID     string // the platform's, or made from the body
-	data        event.Data
+// Webhook is what a webhook of the default profile says.
+type Webhook struct {
+	Completed   bool   // it is a RECORDING_COMPLETED; else only RecordingID may be set
+	RecordingID string // valid or empty
+	EventID     string // the platform's, or made from the body
+	Data        event.Data
 }
 
 // object is a JSON object whose keys are unique.
@@ -33,38 +35,38 @@ var (
 	participantOwn = [...]string{"id", "role", "name"}
 )
 
-// parse reads the body of a webhook of source. An error names what is wrong, but no value.
-func parse(source string, body []byte) (payload, error) {
+// Parse reads the body of a webhook of source. An error names what is wrong, but no value.
+func Parse(source string, body []byte) (Webhook, error) {
 	if err := checkStrict(body); err != nil {
-		return payload{}, err
+		return Webhook{}, err
 	}
 	var o object
 	if err := json.Unmarshal(body, &o); err != nil || o == nil {
-		return payload{}, wrong("(body)", "want a JSON object")
+		return Webhook{}, wrong("(body)", "want a JSON object")
 	}
 	if err := checkCase(o, "", own[:]...); err != nil {
-		return payload{}, err
+		return Webhook{}, err
 	}
 	name, err := o.text("event", true)
 	if err != nil {
-		return payload{}, err
+		return Webhook{}, err
 	}
 	if name != completed {
 		id, err := o.text("recordingId", false)
 		if err != nil || event.CheckRecordingID(id) != nil {
 			id = ""
 		}
-		return payload{recordingID: id}, nil
+		return Webhook{RecordingID: id}, nil
 	}
 	return o.completed(source, body)
 }
 
 // completed reads the fields of a RECORDING_COMPLETED.
-func (o object) completed(source string, body []byte) (payload, error) {
-	p := payload{completed: true, data: event.Data{Source: source}}
-	d := &p.data
+func (o object) completed(source string, body []byte) (Webhook, error) {
+	p := Webhook{Completed: true, Data: event.Data{Source: source}}
+	d := &p.Data
 	for _, read := range []func() error{
-		func() (err error) { p.eventID, err = o.text("eventId", false); return err },
+		func() (err error) { p.EventID, err = o.text("eventId", false); return err },
 		func() (err error) {
 			d.RecordingID, err = o.checked("recordingId", true, event.CheckRecordingID)
 			return err
@@ -85,13 +87,13 @@ func (o object) completed(source string, body []byte) (payload, error) {
 		func() (err error) { d.CompletedAt, err = o.time("completedAt"); return err },
 	} {
 		if err := read(); err != nil {
-			return payload{}, err
+			return Webhook{}, err
 		}
 	}
-	p.recordingID = d.RecordingID
-	if p.eventID == "" { // a platform sends the same bytes again; another body must not pass for a duplicate
+	p.RecordingID = d.RecordingID
+	if p.EventID == "" { // a platform sends the same bytes again; another body must not pass for a duplicate
 		sum := sha256.Sum256(body)
-		p.eventID = "sha256:" + hex.EncodeToString(sum[:])
+		p.EventID = "sha256:" + hex.EncodeToString(sum[:])
 	}
 	return p, nil
 }

@@ -1,4 +1,4 @@
-package webhook
+package profile
 
 import (
 	"testing"
@@ -21,11 +21,11 @@ func FuzzWhatIsTakenCanBeRead(f *testing.F) {
 	}
 	now := time.Date(2026, 11, 24, 0, 0, 0, 1, time.UTC)
 	f.Fuzz(func(t *testing.T, body []byte) {
-		p, err := parse("default", body)
-		if err != nil || !p.completed {
+		p, err := Parse("default", body)
+		if err != nil || !p.Completed {
 			return
 		}
-		e := event.New(p.data, p.eventID, now)
+		e := event.New(p.Data, p.EventID, now)
 		if e.Check() != nil {
 			return
 		}
@@ -51,7 +51,7 @@ func BenchmarkParse(b *testing.B) {
 		`"size":20971520,"tags":{"queue":"billing","site":"north"},"completedAt":"2026-11-23T10:00:00Z"}`)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := parse("default", body); err != nil {
+		if _, err := Parse("default", body); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -1,4 +1,4 @@
-package webhook
+package profile
 
 import (
 	"bytes"
@@ -42,12 +42,12 @@ func with(t testing.TB, pairs ...string) []byte {
 }
 
 func TestAllFieldsOfTheProfileAreRead(t *testing.T) {
-	p, err := parse("emea", []byte(valid))
+	p, err := Parse("emea", []byte(valid))
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := p.data
-	if !p.completed || p.recordingID != "rec-1" || p.eventID != "ev-1" || d.Source != "emea" || d.RecordingID != "rec-1" || d.Media.Format != "mp4" ||
+	d := p.Data
+	if !p.Completed || p.RecordingID != "rec-1" || p.EventID != "ev-1" || d.Source != "emea" || d.RecordingID != "rec-1" || d.Media.Format != "mp4" ||
 		d.DurationSeconds != 183.4 || d.Media.URL != "https://cdn.example.com/m/1?signature=abc" || *d.Media.Size != 123 ||
 		d.Media.SHA256 != strings.ToLower(sha) || !reflect.DeepEqual(d.Tags, map[string]string{"queue": "billing"}) ||
 		d.CompletedAt.Format("2006-01-02 15:04") != "2026-11-23 10:00" {
@@ -77,7 +77,7 @@ func TestWhatIsTaken(t *testing.T) {
 		"time in another zone":   with(t, "completedAt", `"2026-11-23T10:00:00.123+05:30"`),
 	} {
 		t.Run(name, func(t *testing.T) {
-			if p, err := parse("default", body); err != nil || !p.completed {
+			if p, err := Parse("default", body); err != nil || !p.Completed {
 				t.Errorf("got %v", err)
 			}
 		})
@@ -156,7 +156,7 @@ func TestWhatIsRefusedNamesItsField(t *testing.T) {
 		{"completedAt", with(t, "completedAt", `"yesterday"`)},
 		{"completedAt", with(t, "completedAt", "1")},
 	} {
-		p, err := parse("default", c.body)
+		p, err := Parse("default", c.body)
 		if err == nil {
 			t.Errorf("%s: taken: %.300s as %+v", c.field, c.body, p)
 			continue
@@ -185,7 +185,7 @@ func TestOtherEventsNeedNothingButTheirName(t *testing.T) {
 		`{"event":"RECORDING_STARTED","recordingId":"../x"}`:                "",
 		`{"event":"RECORDING_STARTED","recordingId":7}`:                     "",
 	} {
-		if p, err := parse("default", []byte(body)); err != nil || p.completed || p.recordingID != id {
+		if p, err := Parse("default", []byte(body)); err != nil || p.Completed || p.RecordingID != id {
 			t.Errorf("%s: got %+v, %v", body, p, err)
 		}
 	}
@@ -193,11 +193,11 @@ func TestOtherEventsNeedNothingButTheirName(t *testing.T) {
 
 func TestWithoutAnEventIDTheBodyStandsForIt(t *testing.T) {
 	id := func(body []byte) string {
-		p, err := parse("default", body)
+		p, err := Parse("default", body)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return p.eventID
+		return p.EventID
 	}
 	a, b := with(t, "eventId", ""), with(t, "eventId", "", "duration", "1")
 	if id(a) != id(bytes.Clone(a)) {
@@ -215,7 +215,7 @@ func TestWhatIsKeptOfParticipants(t *testing.T) {
 		ParticipantsIDs:  `[{"id":"p1","role":"agent"},{}]`,
 		ParticipantsNone: `[]`,
 	} {
-		got, err := json.Marshal(policy.keep(list))
+		got, err := json.Marshal(policy.Keep(list))
 		if err != nil || string(got) != want {
 			t.Errorf("%s: got %s, want %s", policy, got, want)
 		}
@@ -227,11 +227,11 @@ func FuzzParse(f *testing.F) {
 	for _, s := range []string{`{"event":"RECORDING_STARTED"}`, `{"a":{"b":[{"c":1,"c":2}]}}`, `{"event":"\ud83d\ude00"}`, `{"event":"\\\ud800"}`, "[[[[[[", `{"Event":""}`} {
 		f.Add([]byte(s))
 	}
-	if b, err := os.ReadFile("../../testdata/webhook.json"); err == nil {
+	if b, err := os.ReadFile("../../ingress/testdata/webhook.json"); err == nil {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		p, err := parse("default", body)
+		p, err := Parse("default", body)
 		if err != nil {
 			if strings.ContainsAny(err.Error(), "\n\r") {
 				t.Errorf("the error is no single line: %q", err)
@@ -242,10 +242,10 @@ func FuzzParse(f *testing.F) {
 		if !json.Valid(body) {
 			t.Errorf("taken, but not JSON: %q", body)
 		}
-		if !p.completed {
+		if !p.Completed {
 			return
 		}
-		e := event.New(p.data, p.eventID, p.data.ReceivedAt)
+		e := event.New(p.Data, p.EventID, p.Data.ReceivedAt)
 		b, err := e.Encode()
 		if err != nil {
 			t.Fatalf("taken, but cannot be encoded: %v", err)
@@ -257,8 +257,8 @@ func FuzzParse(f *testing.F) {
 			RecordingID string `json:"recordingId"`
 			MediaURL    string `json:"mediaUrl"`
 		}
-		if err := json.Unmarshal(body, &loose); err != nil || loose.RecordingID != p.data.RecordingID || loose.MediaURL != p.data.Media.URL {
-			t.Errorf("a reader that ignores case sees %+v, ingress %q", loose, p.data.RecordingID)
+		if err := json.Unmarshal(body, &loose); err != nil || loose.RecordingID != p.Data.RecordingID || loose.MediaURL != p.Data.Media.URL {
+			t.Errorf("a reader that ignores case sees %+v, ingress %q", loose, p.Data.RecordingID)
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package webhook
+package profile
 
 import (
 	"bytes"
@@ -18,8 +18,8 @@ const (
 	ParticipantsNone Participants = "none" // nobody
 )
 
-// keep returns what is kept of list.
-func (p Participants) keep(list []event.Participant) []event.Participant {
+// Keep returns what is kept of list.
+func (p Participants) Keep(list []event.Participant) []event.Participant {
 	out := []event.Participant{}
 	if p == ParticipantsNone {
 		return out

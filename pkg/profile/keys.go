@@ -1,4 +1,4 @@
-package webhook
+package profile
 
 import (
 	"encoding/json"

@@ -1,0 +1,87 @@
+package config
+
+import (
+	"net"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/twinreel/twinreel/pkg/ledger/redisledger"
+	"github.com/twinreel/twinreel/pkg/objstore/azstore"
+	"github.com/twinreel/twinreel/pkg/objstore/s3store"
+	"github.com/twinreel/twinreel/pkg/queue"
+	"github.com/twinreel/twinreel/pkg/service"
+	"github.com/twinreel/twinreel/pkg/settings"
+)
+
+// Run is for the command that runs in the foreground.
+type Run struct {
+	Service service.Config
+	NATS    queue.Config
+	Redis   redisledger.Config
+	Stores  Stores
+	API     API
+	Repair  Repair
+	Audit   Audit
+}
+
+// Stores are the two stores, which the reconciler only reads.
+type Stores struct {
+	S3    s3store.Config
+	Azure azstore.Config
+}
+
+// API is how the record API is served.
+type API struct {
+	Addr  string          `env:"TWINREEL_API_ADDR" envDefault:"127.0.0.1:8081" meaning:"address of the record API; another than a loopback one needs a token"`
+	Token settings.Secret `env:"TWINREEL_API_TOKEN" meaning:"bearer token of the API; several at once, one a line; unset: loopback only, read only"`
+}
+
+// Check implements settings.Checker.
+func (a *API) Check() []settings.Problem {
+	if err := service.CheckAddr(a.Addr); err != nil {
+		return []settings.Problem{{Variable: "TWINREEL_API_ADDR", Text: err.Error()}}
+	}
+	if a.Token.IsSet() || loopback(a.Addr) {
+		return nil
+	}
+	return []settings.Problem{{Variable: "TWINREEL_API_TOKEN", Text: "is required, since TWINREEL_API_ADDR is no loopback address such as 127.0.0.1:8081"}}
+}
+
+// loopback reports whether only this machine can reach the address.
+func loopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// Repair bounds what the reconciler does by itself.
+type Repair struct {
+	Rate float64 `env:"TWINREEL_REPAIR_RATE" envDefault:"50" meaning:"recordings looked at, or sent again, per second"`
+}
+
+// Check implements settings.Checker.
+func (r *Repair) Check() []settings.Problem {
+	if r.Rate <= 0 {
+		return []settings.Problem{{Variable: "TWINREEL_REPAIR_RATE", Text: "want more than 0"}}
+	}
+	return nil
+}
+
+// Audit is what the compliance log is signed with.
+type Audit struct {
+	Key settings.Secret `env:"TWINREEL_AUDIT_KEY" required:"true" meaning:"key that signs the audit log, as made by reconciler audit keygen"`
+}
+
+// Check implements settings.Checker.
+func (a *Audit) Check() []settings.Problem {
+	if !a.Key.IsSet() {
+		return nil // said already
+	}
+	if _, err := note.NewSigner(a.Key.Get()); err != nil {
+		return []settings.Problem{{Variable: "TWINREEL_AUDIT_KEY", Text: "want a private key as made by reconciler audit keygen"}}
+	}
+	return nil
+}

@@ -1,0 +1,196 @@
+// Package daemon is `reconciler run`: it puts the parts together that run in the foreground.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+	"golang.org/x/time/rate"
+
+	"github.com/twinreel/twinreel/pkg/fault"
+	"github.com/twinreel/twinreel/pkg/lease"
+	"github.com/twinreel/twinreel/pkg/ledger/redisledger"
+	"github.com/twinreel/twinreel/pkg/objstore"
+	"github.com/twinreel/twinreel/pkg/objstore/azstore"
+	"github.com/twinreel/twinreel/pkg/objstore/s3store"
+	"github.com/twinreel/twinreel/pkg/queue"
+	"github.com/twinreel/twinreel/pkg/service"
+	"github.com/twinreel/twinreel/pkg/tier"
+	"github.com/twinreel/twinreel/reconciler/internal/api"
+	"github.com/twinreel/twinreel/reconciler/internal/config"
+	"github.com/twinreel/twinreel/reconciler/internal/dlq"
+	"github.com/twinreel/twinreel/reconciler/internal/gauges"
+	"github.com/twinreel/twinreel/reconciler/internal/history"
+	"github.com/twinreel/twinreel/reconciler/internal/pending"
+)
+
+// storeLook is how long the readiness detail of a store is believed: looking is a request that somebody pays.
+const storeLook = 30 * time.Second
+
+// parts is what the daemon is made of.
+type parts struct {
+	*service.Service
+	config    config.Run
+	js        jetstream.JetStream
+	publisher *queue.Publisher
+	redis     *redisledger.Ledger
+	stores    map[tier.Tier]objstore.Reader
+	index     *pending.Index
+	letters   *pending.Letters
+	gauges    *gauges.Gauges
+}
+
+// Run is the daemon's whole life. NATS, Redis and the stores may be away at any time.
+func Run(ctx context.Context, s *service.Service, c config.Run) error {
+	nc, js, err := queue.Connect(c.NATS, s.Instance, s.Log)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	s.Check("streams", true, queue.Provisioned(js, c.NATS.Replicas, queue.Recordings, queue.DeadLetters, queue.Audit,
+		queue.BucketStream(queue.Digests), queue.BucketStream(queue.Leases))) // first: connected is not yet ready
+	s.Check("nats", true, queue.Reachable(nc))
+	redis, err := redisledger.Open(c.Redis)
+	if err != nil {
+		return fmt.Errorf("set up the ledger: %w", err)
+	}
+	defer func() { _ = redis.Close() }()
+	s.Check("redis", false, redis.Ping)
+	stores, err := OpenStores(ctx, c.Stores, func(text string) { s.Log.Warn("aws credentials", zap.String("trouble", text)) })
+	if err != nil {
+		return err
+	}
+	for _, t := range tier.All() {
+		s.Check("store "+t.String(), false, every(storeLook, answers(stores[t])))
+	}
+	p := &parts{
+		Service: s, config: c, js: js, publisher: queue.NewPublisher(nc, js), redis: redis, stores: stores, index: pending.New(js, s.Log),
+		letters: pending.NewLetters(js, s.Log), gauges: gauges.New(js, s.Registry, s.Log),
+	}
+	return p.run(ctx)
+}
+
+// OpenStores opens both stores for reading. They need not answer.
+func OpenStores(ctx context.Context, c config.Stores, warn func(text string)) (map[tier.Tier]objstore.Reader, error) {
+	primary, err := s3store.OpenReader(ctx, c.S3, s3store.OnWarning(warn))
+	if err != nil {
+		return nil, err
+	}
+	backup, err := azstore.OpenReader(ctx, c.Azure)
+	if err != nil {
+		return nil, err
+	}
+	return map[tier.Tier]objstore.Reader{tier.Primary: primary, tier.Backup: backup}, nil
+}
+
+// run serves the API, and leads when it is its turn.
+func (p *parts) run(ctx context.Context) error {
+	l, err := service.Listen("TWINREEL_API_ADDR", p.config.API.Addr)
+	if err != nil {
+		return err
+	}
+	p.Log.Info("serving the record API", zap.Stringer("addr", l.Addr()), zap.Bool("token", p.config.API.Token.IsSet()))
+	leader := lease.NewLeader(p.js, p.Instance, p.Log)
+	p.Check("leader", false, leader.Check)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var all sync.WaitGroup
+	defer all.Wait()
+	all.Go(func() { p.index.Run(ctx) })
+	all.Go(func() { p.letters.Run(ctx) })
+	all.Go(func() { leader.Run(ctx, p.lead) })
+	err = api.Serve(ctx, p.Drain(), l, &api.Handler{
+		Find: p.find, Audit: p.publisher, Token: p.config.API.Token, Now: time.Now, Log: p.Log,
+	}, p.Log)
+	stop()
+	return err
+}
+
+// find looks for one recording.
+func (p *parts) find(ctx context.Context, key string) (history.Recording, error) {
+	f := history.Finder{
+		Record: p.redis.Record,
+		Stream: func(ctx context.Context, key string) (history.Recording, error) {
+			m, err := p.index.Find(ctx, key)
+			if errors.Is(err, pending.ErrUnknown) {
+				return history.Recording{}, history.ErrUnknown
+			}
+			if err != nil {
+				return history.Recording{}, err
+			}
+			return history.FromEvent(key, m), nil
+		},
+		Letters: p.letters.Find,
+		Stores:  p.stores,
+		Aside: func(who string, err error) {
+			if err != nil {
+				p.Log.Warn("a recording's record is put together without an answer", zap.String("recording_id", key), zap.String("of", who),
+					zap.String("error", fault.Text(err)))
+			}
+		},
+	}
+	return f.Find(ctx, key)
+}
+
+// lead is what only the leader does, until ctx ends.
+func (p *parts) lead(ctx context.Context) {
+	digests, err := p.digests(ctx)
+	if err != nil {
+		return // told to stop while it waited
+	}
+	look, redrive := dlq.Schedules()
+	follower := &dlq.Follower{
+		JS: p.js, Publisher: p.publisher, Digests: digests, Stores: p.stores, Ledger: p.redis, Look: look, Redrive: redrive,
+		Rate: rate.NewLimiter(rate.Limit(p.config.Repair.Rate), 1), Now: time.Now, Log: p.Log,
+	}
+	var all sync.WaitGroup
+	defer all.Wait()
+	all.Go(func() { p.gauges.Run(ctx, follower.Open) })
+	follower.Run(ctx)
+}
+
+// digests waits until the bucket is there.
+func (p *parts) digests(ctx context.Context) (jetstream.KeyValue, error) {
+	for {
+		kv, err := p.js.KeyValue(ctx, queue.Digests)
+		if err == nil {
+			return kv, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// answers asks for an object that is never there: an answer says that the store is reached and our identity known.
+func answers(store objstore.Reader) func(context.Context) error {
+	return func(ctx context.Context) error {
+		_, err := store.Stat(ctx, "metadata/readiness-probe.json")
+		if errors.Is(err, objstore.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+}
+
+// every believes the last answer of ask for d.
+func every(d time.Duration, ask func(context.Context) error) func(context.Context) error {
+	var mu sync.Mutex
+	var asked time.Time
+	var answer error
+	return func(ctx context.Context) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if asked.IsZero() || time.Since(asked) >= d {
+			answer, asked = ask(ctx), time.Now()
+		}
+		return answer
+	}
+}

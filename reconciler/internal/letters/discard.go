@@ -1,0 +1,56 @@
+package letters
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/twinreel/twinreel/pkg/event"
+	"github.com/twinreel/twinreel/pkg/queue"
+)
+
+// Discard removes a group's letters for good, each only after the audit log has acknowledged who discarded it, and why.
+// A letter that is gone meanwhile was dealt with by somebody else. When it returns an error, those not removed can be
+// discarded again.
+func (r *Replayer) Discard(ctx context.Context, g Group, why string) error {
+	var going []uint64
+	for _, l := range g.Letters {
+		going = append(going, l.Sequence)
+	}
+	restore := r.note(ctx, g, going)
+	for _, l := range g.Letters {
+		if err := r.discard(ctx, l, why); err != nil {
+			restore()
+			return fmt.Errorf("discard dead letter %d of %s (repeat the command): %w", l.Sequence, l.Tier, err)
+		}
+	}
+	return nil
+}
+
+func (r *Replayer) discard(ctx context.Context, l Letter, why string) error {
+	if err := r.Rate.Wait(ctx); err != nil {
+		return err
+	}
+	stream, err := r.JS.Stream(ctx, queue.DeadLetters)
+	if err != nil {
+		return err
+	}
+	if _, err := stream.GetMsg(ctx, l.Sequence); errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	err = r.Publisher.Audit(ctx, event.Audit{
+		Kind: event.AuditDiscarded, Tier: l.Tier.String(), Time: r.Now(),
+		MsgID: event.DeliveryID(event.AuditDiscarded, l.Tier.String(), queue.DeadLetters, l.Sequence),
+		Data: event.AuditData{
+			Tier: l.Tier.String(), IdempotencyKey: l.IdempotencyKey, ObjectKey: l.ObjectKey, Reason: why, By: r.By,
+		},
+	})
+	if err != nil {
+		return err
+	}
+	return Remove(ctx, r.JS, l.Sequence)
+}
