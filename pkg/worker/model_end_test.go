@@ -175,7 +175,7 @@ func (m *model) judgeReel(r *reel) {
 	if !foreign && keys[0] != "" && keys[1] != "" && (keys[0] != keys[1] || !bytes.Equal(media[0].Body, media[1].Body)) {
 		m.breach("both tiers have the same", "%s: %s and %s, %v and %v", r.name, keys[0], keys[1], digest.Of(media[0].Body), digest.Of(media[1].Body))
 	}
-	if sides[0].Body != nil && sides[1].Body != nil && !bytes.Equal(sides[0].Body, sides[1].Body) {
+	if len(sides[0].Body) > 0 && len(sides[1].Body) > 0 && !bytes.Equal(sides[0].Body, sides[1].Body) {
 		m.breach("both tiers have the same sidecar", "%s: %s and %s", r.name, sides[0].Body, sides[1].Body)
 	}
 }

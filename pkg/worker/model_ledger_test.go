@@ -23,11 +23,14 @@ func (n notebook) step(ctx context.Context, op, id string, effect func() error) 
 // Claim implements ledger.Ledger.
 func (n notebook) Claim(ctx context.Context, id string, t tier.Tier) (c ledger.Claim, err error) {
 	err = n.step(ctx, "claim", id, func() (e error) { c, e = n.Ledger.Claim(context.WithoutCancel(ctx), id, t); return e })
+	if err != nil {
+		return ledger.Claim{}, err
+	}
 	if c.Lease != nil {
 		handOf(ctx).claimed = true
 		c.Lease = &lease{notebook: n, Lease: c.Lease, id: id}
 	}
-	return c, err
+	return c, nil
 }
 
 // Finished implements ledger.Ledger.

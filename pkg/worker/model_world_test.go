@@ -75,6 +75,8 @@ func newModel(t *testing.T) *model {
 		for _, l := range queue.Lanes() {
 			m.durables[queue.ConsumerName(t, l)] = &durable{tier: t, lane: l, of: map[uint64]*pending{}}
 		}
+	}
+	for _, t := range tier.All() {
 		for range workersOfTier {
 			m.start(t)
 		}
