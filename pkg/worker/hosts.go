@@ -41,8 +41,11 @@ func (h *hosts) servedSince(host string, since time.Time) bool {
 }
 
 // hostOf is the host of the event's media link.
-func hostOf(e event.Event) string {
-	u, err := url.Parse(e.Data.Media.URL)
+func hostOf(e event.Event) string { return hostIn(e.Data.Media.URL) }
+
+// hostIn is the host of a link.
+func hostIn(link string) string {
+	u, err := url.Parse(link)
 	if err != nil {
 		return ""
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/twinreel/twinreel/pkg/objstore/memstore"
 	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/pkg/tier"
+	"github.com/twinreel/twinreel/pkg/tier/breaker"
 	"github.com/twinreel/twinreel/pkg/transfer"
 )
 
@@ -34,6 +35,9 @@ const (
 	modelDrain    = 25 * time.Second
 	modelBig      = 3 * modelPart // from here on by ranges
 	workersOfTier = 2
+	modelFailures = 3
+	modelOpen     = 30 * time.Second
+	modelProbe    = 10 * time.Second
 )
 
 // model is the whole world of a run.
@@ -114,7 +118,8 @@ type process struct {
 	fetch    *batch
 	granted  []*parcel // of the backfill lane
 	hands    map[handID]*hand
-	refused  int // the operation in which AUDIT refused its event, and it knows of none taken since; -1: none
+	seenSick
+	refused int // the operation in which AUDIT refused its event, and it knows of none taken since; -1: none
 }
 
 // handID tells the deliveries of a process apart.
@@ -148,6 +153,7 @@ func (m *model) start(t tier.Tier) {
 			})
 		})
 		both.Go(func() { p.gate.watch(ctx, j) })
+		both.Go(func() { p.probes(ctx) })
 		both.Wait()
 	}()
 	m.processes = append(m.processes, p)
@@ -156,17 +162,21 @@ func (m *model) start(t tier.Tier) {
 func newModelWorker(m *model, p *process, j *js) *Worker {
 	buffers := transfer.NewBuffers(modelMemory, modelPart)
 	metrics := newMetrics(prometheus.NewRegistry(), p.tier, buffers)
+	config := Config{
+		Retry: queue.Schedule{Base: modelBase, Cap: 32 * modelBase}, Work: Work{Concurrency: modelSlots, MaxAttempts: modelTries},
+		Breaker: breaker.Config{Failures: modelFailures, Open: modelOpen}, Health: Health{DegradedAfter: modelFailures, ProbeInterval: modelProbe},
+	}
 	publisher := queue.NewPublisher(&nats.Conn{}, j)
 	gate := &auditGate{to: publisher, gauge: metrics.refusing}
-	var store objstore.Writer = streamer{client{m.depots[p.tier]}}
+	var store objstore.Writer = streamer{client{m.depots[p.tier], p}}
 	if p.tier == tier.Backup {
-		store = struct{ objstore.Writer }{client{m.depots[p.tier]}}
+		store = struct{ objstore.Writer }{client{m.depots[p.tier], p}}
 	}
+	k, sick := newKeeper(config, p.tier, p.String(), store, gate, time.Now, zap.NewNop()), newSickHosts(config.Breaker)
 	return &Worker{
-		config:    Config{Retry: queue.Schedule{Base: modelBase, Cap: 32 * modelBase}, Work: Work{Concurrency: modelSlots, MaxAttempts: modelTries}},
-		publisher: publisher, gate: gate, hosts: newHosts(), metrics: metrics, logger: zap.NewNop(),
+		config: config, publisher: publisher, gate: gate, keeper: k, hosts: newHosts(), sick: sick, metrics: metrics, logger: zap.NewNop(),
 		copier: &transfer.Copier{
-			Tier: p.tier, Source: reader{p.source, m}, Store: store, Ledger: notebook{m.ledger, m}, Agreement: digest.NewKV(m.bucket, 5*time.Second), Audit: gate,
+			Tier: p.tier, Source: sparing{reader{p.source, m}, sick}, Store: k.store, Ledger: notebook{m.ledger, m}, Agreement: digest.NewKV(m.bucket, 5*time.Second), Audit: gate,
 			Buffers: buffers, StreamMax: modelBig, StreamFor: 0, Read: func(int) {}, Now: time.Now, Log: zap.NewNop(),
 		},
 	}
