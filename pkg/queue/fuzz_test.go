@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/twinreel/twinreel/pkg/tier"
 )
@@ -46,10 +45,9 @@ func FuzzBoard(f *testing.F) {
 	f.Add("other.worker-1", []byte(`{}`))
 	f.Add("primary.paused.x", []byte(`{}`))
 	f.Fuzz(func(t *testing.T, key string, value []byte) {
-		n := newNotes()
-		n.take(word{key: key, value: value}, now)
+		n := newNotes().next([]Value{{Key: key, Data: value, Revision: 1, Stored: now}}, now)
 		for name, s := range n.standings(now) {
-			if w := s.Weight(); !(w >= 0 && w <= 1) {
+			if w := s.Weight(); w < 0 || w > 1 || w != w {
 				t.Fatalf("%q %q: weight %v of %s", key, value, w, name)
 			}
 			if s.Pause != nil && key != string(name)+"."+pausedKey {
@@ -61,19 +59,3 @@ func FuzzBoard(f *testing.F) {
 		}
 	})
 }
-
-// word is what stands on the board under a key.
-type word struct {
-	jetstream.KeyValueEntry
-	key   string
-	value []byte
-}
-
-// Key implements jetstream.KeyValueEntry.
-func (w word) Key() string { return w.key }
-
-// Value implements jetstream.KeyValueEntry.
-func (w word) Value() []byte { return w.value }
-
-// Operation implements jetstream.KeyValueEntry.
-func (w word) Operation() jetstream.KeyValueOp { return jetstream.KeyValuePut }

@@ -21,7 +21,7 @@ type weather int
 // The weathers of a store.
 const (
 	well       weather = iota
-	sick               // 5xx
+	failing5xx         // 5xx
 	throttling         // 429, 503 SlowDown
 	denying            // 403 for everybody
 	refusing           // 400 for one recording's objects; a probe passes
@@ -41,7 +41,7 @@ type depot struct {
 func (d *depot) trouble(op, key string) error {
 	class := fault.Transient
 	switch d.weather {
-	case sick:
+	case failing5xx:
 		return fault.New(fault.Unavailable, fault.Store, op+" "+key, fmt.Errorf("%w: it answered 500", objstore.ErrUnknown))
 	case throttling:
 		class = fault.Throttled
