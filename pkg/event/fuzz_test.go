@@ -62,8 +62,10 @@ func FuzzSplitKey(f *testing.F) {
 		if back := event.IdempotencyKey(source, id); back != key && key != event.DefaultSource+"/"+id {
 			t.Fatalf("%q is %q of %q, which is %q", key, id, source, back)
 		}
-		if object := event.ObjectKey(key, "wav"); strings.Contains(object, "..") || strings.Contains(object, "//") {
-			t.Fatalf("%q makes the key %q", key, object)
+		for _, part := range strings.Split(event.ObjectKey(key, "wav"), "/") {
+			if part == "" || part == "." || part == ".." {
+				t.Fatalf("%q leads elsewhere", key)
+			}
 		}
 	})
 }
