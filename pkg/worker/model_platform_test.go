@@ -23,7 +23,7 @@ type mood int
 // The moods.
 const (
 	serves     mood = iota
-	gone            // 404
+	notFound        // 404
 	goneForAll      // 410
 	forbids         // 403: the link has expired
 	errorPage       // 200 and HTML
@@ -145,7 +145,7 @@ func (p *platform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "audio/wav")
 	switch mood {
-	case gone, goneForAll, forbids, failing, limiting:
+	case notFound, goneForAll, forbids, failing, limiting:
 		w.WriteHeader(statusOf(mood))
 	case errorPage:
 		_, _ = io.WriteString(w, "<!DOCTYPE html><title>Sorry</title>"+strings.Repeat(" ", len(body)))
@@ -175,7 +175,7 @@ func (p *platform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // statusOf is the answer of a mood that has no body.
 func statusOf(m mood) int {
-	return map[mood]int{gone: 404, goneForAll: 410, forbids: 403, failing: 503, limiting: 429}[m]
+	return map[mood]int{notFound: 404, goneForAll: 410, forbids: 403, failing: 503, limiting: 429}[m]
 }
 
 // reader is the source as the workers reach it: opening, and each range, is a step. It notes what the source gave.
