@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/twinreel/twinreel/pkg/service"
 )
 
@@ -29,7 +31,7 @@ func TestMain(m *testing.M) {
 	if b := os.Getenv(behaviour); b != "" {
 		os.Exit(program(b))
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // program is a Twinreel program that behaves as b says once it is to stop, or before.
