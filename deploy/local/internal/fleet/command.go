@@ -19,8 +19,13 @@ type Result struct {
 
 // Command runs the operator's command line (`reconciler …`) to its end. Another exit code than 0 is no error here.
 func (f *Fleet) Command(ctx context.Context, args ...string) (Result, error) {
+	return f.CommandWith(ctx, nil, args...)
+}
+
+// CommandWith is Command with other settings than the fleet's, KEY=value.
+func (f *Fleet) CommandWith(ctx context.Context, env []string, args ...string) (Result, error) {
 	cmd := exec.CommandContext(ctx, filepath.Join(f.cfg.Bin, Reconciler), args...)
-	cmd.Env, cmd.Dir = f.environ(Reconciler), f.cfg.Dir
+	cmd.Env, cmd.Dir = append(f.environ(Reconciler), env...), f.cfg.Dir
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
