@@ -41,7 +41,7 @@ func (b *bed) send(ctx context.Context, n int) error {
 func (b *bed) sendThese(ctx context.Context, recordings ...*platform.Recording) {
 	b.sending.Go(func() {
 		report, err := b.platform.Burst(ctx, recordings, platform.BurstOptions{InFlight: 8, DuplicateShare: 0.2})
-		if err == nil && report.Failed+report.Refused > 0 {
+		if err == nil && !b.closing.Load() && report.Failed+report.Refused > 0 {
 			b.blame("webhooks: %d failed, %d refused, by code %v", report.Failed, report.Refused, report.ByCode)
 		}
 	})

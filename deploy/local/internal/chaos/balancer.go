@@ -43,7 +43,7 @@ func newBalancer(all ...*fleet.Program) (*balancer, error) {
 			r.Out.URL.Scheme, r.Out.URL.Host = "http", lb.choose()
 		},
 		Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Second},
-		ErrorLog: log.New(io.Discard, "", 0),
+		ErrorLog:  log.New(io.Discard, "", 0),
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) {
 			w.WriteHeader(http.StatusBadGateway)
 		},

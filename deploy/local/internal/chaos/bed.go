@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twinreel/twinreel/deploy/local/internal/fleet"
@@ -38,12 +39,14 @@ type bed struct {
 	ingress, primary, backup *fleet.Program
 
 	sending sync.WaitGroup
+	closing atomic.Bool // what is not answered from now on is nobody's fault
 
 	mu      sync.Mutex
 	saw     []string
 	wrong   []string
 	letters map[string]string // the reason that must be, by "tier key"
 	closers []func() error
+	emptied int      // how often Redis had to start with nothing
 	before  []string // the recordings answered 200 before the power was cut
 }
 
@@ -168,6 +171,7 @@ func (b *bed) ready(ctx context.Context, programs ...*fleet.Program) error {
 
 // close ends everything; programs drain, and one that does not end in good order is an error.
 func (b *bed) close() error {
+	b.closing.Store(true)
 	var errs []error
 	for _, l := range []*wire.Wire{b.nats, b.redis, b.s3Line, b.azureLine} {
 		if l != nil {

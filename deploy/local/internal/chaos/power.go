@@ -71,6 +71,9 @@ func (b *bed) losePower(ctx context.Context, trials int) error {
 		}
 		answered = n // of all trials so far
 	}
+	if b.emptied > 0 {
+		b.see("%d times Redis refused what was left of its file, and started with nothing", b.emptied)
+	}
 	b.see("%d cuts, %d recordings answered 200 before one: all in RECORDINGS after each", trials, answered)
 	return b.restAgain(ctx, "after the last cut")
 }
@@ -81,9 +84,6 @@ func losePowerUnsynced(ctx context.Context, b *bed) error {
 	}
 	d, err := b.onPowerDisk(ctx)
 	if err != nil {
-		return err
-	}
-	if err := d.Sync(); err != nil { // the streams themselves are to be there
 		return err
 	}
 	n, missing, err := b.cut(ctx, d)
@@ -111,7 +111,8 @@ func (b *bed) onPowerDisk(ctx context.Context) (*disk.Power, error) {
 			return nil, err
 		}
 	}
-	return d, nil
+	// What was moved here would be on the disk for long, as the streams would.
+	return d, d.Sync()
 }
 
 // cut sends webhooks, cuts the power at a random moment, starts the servers on what is left, and returns how many webhooks
@@ -156,7 +157,20 @@ func (b *bed) powerCycle(ctx context.Context, d *disk.Power) error {
 		}
 	}
 	b.before = b.acknowledged()
-	return errors.Join(d.Cut(), b.stack.NATS.Kill(), b.stack.Redis.Kill(), d.Restore(), b.stack.Redis.Start(ctx), b.stack.NATS.Start(ctx))
+	if err := errors.Join(d.Cut(), b.stack.NATS.Kill(), b.stack.Redis.Kill(), d.Restore()); err != nil {
+		return err
+	}
+	return errors.Join(b.startRedis(ctx, d), b.stack.NATS.Start(ctx))
+}
+
+// startRedis starts Redis on what the disk kept of its append-only file. Redis does not sync each write, and refuses a file
+// whose end is not what it wrote; then it starts with nothing, as it may at any time.
+func (b *bed) startRedis(ctx context.Context, d *disk.Power) error {
+	if b.stack.Redis.Start(ctx) == nil {
+		return nil
+	}
+	b.emptied++
+	return errors.Join(os.RemoveAll(filepath.Join(d.Dir, "redis", "appendonlydir")), b.stack.Redis.Start(ctx))
 }
 
 // stopped waits until a process that was frozen really stands still.

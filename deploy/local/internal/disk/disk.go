@@ -5,10 +5,8 @@ package disk
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 )
 
@@ -40,26 +38,10 @@ func run(name string, args ...string) error {
 	return nil
 }
 
-// Move moves a folder of a server that does not run to another file system, and leaves a link in its place.
+// Move moves a folder of a server that does not run to another file system, and leaves a link in its place. Everything about
+// its files goes along, extended attributes as well: the S3 server keeps what it knows of objects there.
 func Move(dir, to string) error {
-	if err := os.CopyFS(to, os.DirFS(dir)); err != nil {
-		return fmt.Errorf("move %s to another disk: %w", dir, err)
-	}
-	// What may read it, as before: CopyFS keeps permissions of files only as far as the umask lets it.
-	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		at, err := filepath.Rel(dir, path)
-		if err != nil {
-			return err
-		}
-		info, err := e.Info()
-		if err != nil {
-			return err
-		}
-		return os.Chmod(filepath.Join(to, at), info.Mode().Perm())
-	})
+	err := run("cp", "-a", dir, to)
 	if err == nil {
 		err = os.RemoveAll(dir)
 	}

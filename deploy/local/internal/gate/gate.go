@@ -48,7 +48,7 @@ func New(target string) (*Gate, error) {
 			MaxIdleConnsPerHost: 64, DisableCompression: true, IdleConnTimeout: 20 * time.Second, ExpectContinueTimeout: time.Second,
 		},
 		ModifyResponse: changeAnswer, ErrorLog: log.New(io.Discard, "", 0), // what breaks here is meant to
-		ErrorHandler:   func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }, // what breaks behind breaks before
+		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }, // what breaks behind breaks before
 	}
 	g.server = &http.Server{Handler: g, ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0)}
 	go func() { _ = g.server.Serve(l) }() // it returns when Close closes the listener
