@@ -26,7 +26,7 @@ func main() {
 			if err != nil {
 				return err
 			}
-			return worker.Run(ctx, s, c.Worker, tier.Primary, store)
+			return worker.Run(ctx, s, c.Worker, tier.Primary, store, worker.HoldRequests(c.Requests.PerSecond()))
 		},
 	}))
 }

@@ -18,6 +18,9 @@ const (
 	AuditDead               AuditKind = "dead"                // given up: a dead letter
 	AuditReplayed           AuditKind = "replayed"            // a dead letter sent again
 	AuditConflict           AuditKind = "conflict"            // the agreement changed under a commit
+	AuditTierDegraded       AuditKind = "tier_degraded"       // a worker's store failed several times in a row
+	AuditTierParked         AuditKind = "tier_parked"         // a worker's store refuses its identity
+	AuditTierRecovered      AuditKind = "tier_recovered"      // it is well again
 )
 
 // AuditAll is the last token of an audit subject that concerns no single tier.
@@ -51,6 +54,11 @@ type AuditData struct {
 // DeliveryID returns the message ID of an audit event that follows a delivery of stream and sequence to tier.
 func DeliveryID(kind AuditKind, tier, stream string, seq uint64) string {
 	return fmt.Sprintf("%s/%s/%s/%d", kind, tier, stream, seq)
+}
+
+// TurnID returns the message ID of an audit event about how an instance sees its tier, from a time on.
+func TurnID(kind AuditKind, tier, instance string, since time.Time) string {
+	return fmt.Sprintf("%s/%s/%s/%d", kind, tier, instance, since.UnixNano())
 }
 
 // Encode returns the audit event as a CloudEvent. Without a MsgID it gets a random ID.

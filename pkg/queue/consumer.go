@@ -54,11 +54,22 @@ type Consumer struct {
 	JS    jetstream.JetStream
 	Tier  tier.Tier
 	Slots int // how many messages may be in hand
-	// Open says whether to pull now, and up to how many messages may then be in hand; nil: always, all slots. While it
-	// answers 0 nothing is pulled, so that the backlog waits in the stream and not in redelivery timers.
-	Open func() int
+	// Open says what may be pulled now; nil: all slots, and backfill's share. While it allows no slots nothing is pulled, so
+	// that the backlog waits in the stream and not in redelivery timers.
+	Open func() Allowance
 	Log  *zap.Logger
 }
+
+// Allowance is how many messages may be in hand.
+type Allowance struct {
+	Slots    int // of both lanes together
+	Backfill int // of them of the backfill lane, where live leaves slots over
+	Beside   int // of them of the backfill lane beside a live lane that has more to give
+}
+
+// Allow returns the allowance of a tier that is well: backfill has what live leaves over, and beside a busy live lane a
+// tenth of the slots, at least one, so that it never starves.
+func Allow(slots int) Allowance { return Allowance{slots, slots, max(1, slots/backfillShare)} }
 
 // handle has one message worked on, keeps it from being redelivered meanwhile, and carries out the verdict.
 func (c *Consumer) handle(ctx, drain context.Context, lane Lane, msg jetstream.Msg, h Handler) {

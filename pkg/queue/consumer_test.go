@@ -143,12 +143,12 @@ func TestAClosedGatePullsNothing(t *testing.T) {
 	c := live(t, js, 3)
 	var open atomic.Int32
 	looked := make(chan struct{}, 100)
-	c.Open = func() int {
+	c.Open = func() queue.Allowance {
 		select {
 		case looked <- struct{}{}:
 		default:
 		}
-		return int(open.Load())
+		return queue.Allow(int(open.Load()))
 	}
 	run(t, c, func(context.Context, queue.Delivery) error { return nil })
 	publish(t, p, 2)

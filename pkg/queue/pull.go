@@ -21,7 +21,7 @@ const (
 	backfillEvery = time.Second            // how often a busy live lane lets backfill have its share
 )
 
-// backfillShare is the part of all slots that backfill has beside a busy live lane, at least one.
+// backfillShare is the part of all slots, one in so many, that backfill has beside a busy live lane.
 const backfillShare = 10
 
 // puller is a Consumer at work.
@@ -35,6 +35,8 @@ type puller struct {
 	lanes    map[Lane]jetstream.Consumer
 	backfill atomic.Int32 // messages of that lane in hand
 	looked   time.Time    // when backfill was last asked for
+	more     bool         // it gave all that it was asked for then
+	turn     bool         // in the round before, live came first
 }
 
 // delivered is a message on its way to its handler.
@@ -59,12 +61,12 @@ func (c *Consumer) Run(ctx, drain context.Context, h Handler) {
 	defer inHand.Wait()
 	defer close(p.hands)
 	for ctx.Err() == nil {
-		n := p.take()
+		n, allowed := p.take()
 		if n == 0 {
 			pause(ctx, pullPause)
 			continue
 		}
-		rest, err := p.round(n)
+		rest, err := p.round(n, allowed)
 		p.give(rest)
 		if err != nil && ctx.Err() == nil {
 			clear(p.lanes) // the consumer may have been made anew meanwhile
@@ -74,33 +76,41 @@ func (c *Consumer) Run(ctx, drain context.Context, h Handler) {
 	}
 }
 
-// take takes all free slots, as far as the gate lets them be used, and waits for the first. 0: the gate is closed, or it
-// is time to end.
-func (p *puller) take() (n int) {
-	closed := 0 // slots that are not to be used now
-	if p.Open != nil {
-		closed = p.Slots - max(0, p.Open())
-	}
-	if closed >= p.Slots {
-		return 0
-	}
+// take takes all free slots, as far as the gate lets them be used, and waits for the first; the gate is asked again with
+// each slot that becomes free. 0: the gate is closed, or it is time to end.
+func (p *puller) take() (n int, allowed Allowance) {
 	for {
+		allowed = Allow(p.Slots)
+		if p.Open != nil {
+			allowed = p.Open()
+		}
+		if allowed.Slots <= 0 {
+			p.give(n)
+			return 0, allowed
+		}
+		n += p.grab()
+		if closed := max(0, p.Slots-allowed.Slots); n > closed { // those are not to be used now
+			p.give(closed)
+			return n - closed, allowed
+		}
 		select {
-		case <-p.free:
-			n++
-			continue
-		default:
-		}
-		if n > max(closed, 0) {
-			p.give(max(closed, 0))
-			return n - max(closed, 0)
-		}
-		select { // none is free: wait for one
 		case <-p.free:
 			n++
 		case <-p.ctx.Done():
 			p.give(n)
-			return 0
+			return 0, allowed
+		}
+	}
+}
+
+// grab takes what is free.
+func (p *puller) grab() (n int) {
+	for {
+		select {
+		case <-p.free:
+			n++
+		default:
+			return n
 		}
 	}
 }
@@ -112,24 +122,26 @@ func (p *puller) give(n int) {
 }
 
 // round uses n slots for what there is: live first, what it leaves over for backfill; where there is nothing it waits for
-// live. Each second backfill comes first with its share, so that a busy live lane cannot starve it. It returns the slots
-// left over.
-func (p *puller) round(n int) (rest int, err error) {
+// live. Now and then backfill comes first with its share, see due, so that a busy live lane cannot starve it. It returns
+// the slots left over.
+func (p *puller) round(n int, allowed Allowance) (rest int, err error) {
 	rest = n
 	empty := false // backfill has been found so in this round
-	if share := max(1, p.Slots/backfillShare) - int(p.backfill.Load()); share > 0 && time.Since(p.looked) >= backfillEvery {
-		if rest, err = p.pull(Backfill, rest, min(rest, share), jetstream.Consumer.FetchNoWait); err != nil {
+	if share := allowed.Beside - int(p.backfill.Load()); share > 0 && p.due(allowed) {
+		share = min(rest, share)
+		if rest, err = p.pull(Backfill, rest, share, jetstream.Consumer.FetchNoWait); err != nil {
 			return rest, err
 		}
-		p.looked, empty = time.Now(), rest == n
+		p.looked, p.more, p.turn, empty = time.Now(), n-rest == share, false, rest == n
 	}
 	if rest > 0 {
+		p.turn = true
 		if rest, err = p.pull(Live, rest, rest, jetstream.Consumer.FetchNoWait); err != nil {
 			return rest, err
 		}
 	}
-	if rest > 0 && !empty {
-		if rest, err = p.pull(Backfill, rest, rest, jetstream.Consumer.FetchNoWait); err != nil {
+	if spare := min(rest, allowed.Backfill-int(p.backfill.Load())); spare > 0 && !empty {
+		if rest, err = p.pull(Backfill, rest, spare, jetstream.Consumer.FetchNoWait); err != nil {
 			return rest, err
 		}
 	}
@@ -139,6 +151,13 @@ func (p *puller) round(n int) (rest int, err error) {
 	return p.pull(Live, rest, rest, func(c jetstream.Consumer, n int) (jetstream.MessageBatch, error) {
 		return c.Fetch(n, jetstream.FetchMaxWait(pullWait))
 	})
+}
+
+// due says whether it is backfill's turn to come first: each second; where it may have all slots beside a busy live lane,
+// every other time, as long as it has more.
+func (p *puller) due(allowed Allowance) bool {
+	even := allowed.Slots > 1 && allowed.Beside >= allowed.Slots
+	return time.Since(p.looked) >= backfillEvery || even && p.more && p.turn
 }
 
 // pull asks a lane for up to n messages, for which slots are taken, and starts a handler for each as it comes. It returns

@@ -79,7 +79,7 @@ func TestADegradedTierHasOneInHand(t *testing.T) {
 	route(t, p, queue.Both, 5)
 	route(t, p, queue.Backup, 5)
 	c := live(t, js, 8)
-	c.Open = func() int { return 1 }
+	c.Open = func() queue.Allowance { return queue.Allowance{Slots: 1, Backfill: 1} }
 	var inHand, most, handled atomic.Int32
 	run(t, c, func(context.Context, queue.Delivery) error {
 		most.Store(max(most.Load(), inHand.Add(1)))
@@ -90,5 +90,74 @@ func TestADegradedTierHasOneInHand(t *testing.T) {
 	until(t, "all ten are handled", func() bool { return handled.Load() == 10 })
 	if most.Load() != 1 {
 		t.Errorf("%d at once", most.Load())
+	}
+}
+
+func TestBackfillHasNoMoreThanItIsAllowedBesideAnIdleLiveLane(t *testing.T) {
+	js, p := provisioned(t, "test05")
+	c := live(t, js, 20)
+	c.Open = func() queue.Allowance { return queue.Allowance{Slots: 20, Backfill: 2, Beside: 2} }
+	b := &blocked{release: make(chan struct{})}
+	run(t, c, b.handle)
+	route(t, p, queue.Backup, 25)
+	until(t, "two are in hand", func() bool { return b.backfill.Load() == 2 })
+	for range 20 {
+		b.release <- struct{}{}
+		until(t, "two are in hand again", func() bool { return b.backfill.Load() == 2 })
+	}
+	close(b.release)
+}
+
+func TestWhereItMayHaveAllBackfillSharesEvenlyWithABusyLiveLane(t *testing.T) {
+	js, p := provisioned(t, "test05")
+	route(t, p, queue.Both, 120)
+	route(t, p, queue.Backup, 120)
+	c := live(t, js, 10)
+	c.Open = func() queue.Allowance { return queue.Allowance{Slots: 10, Backfill: 10, Beside: 10} }
+	var lives, backfills atomic.Int32
+	next := make(chan struct{})
+	run(t, c, func(ctx context.Context, d queue.Delivery) error {
+		n := &lives
+		if d.Lane == queue.Backfill {
+			n = &backfills
+		}
+		n.Add(1)
+		select {
+		case <-next:
+		case <-ctx.Done():
+		}
+		return ctx.Err()
+	})
+	for range 100 { // one is finished after the other, so that one slot is free at a time
+		next <- struct{}{}
+	}
+	until(t, "110 were begun", func() bool { return lives.Load()+backfills.Load() == 110 })
+	if l, b := lives.Load(), backfills.Load(); l < 40 || b < 40 {
+		t.Errorf("%d live and %d of backfill: neither may starve", l, b)
+	}
+	close(next)
+}
+
+func TestAGateThatClosesWhileNoSlotIsFreeIsSeen(t *testing.T) {
+	js, p := provisioned(t, "test05")
+	route(t, p, queue.Both, 10)
+	c := live(t, js, 2)
+	var shut atomic.Bool
+	c.Open = func() queue.Allowance {
+		if shut.Load() {
+			return queue.Allowance{}
+		}
+		return queue.Allow(2)
+	}
+	b := &blocked{release: make(chan struct{})}
+	run(t, c, b.handle)
+	until(t, "both slots are in use", func() bool { return b.live.Load() == 2 })
+	shut.Store(true)
+	b.release <- struct{}{}
+	until(t, "one is done", func() bool { i := state(t, js); return i.AckFloor.Stream >= 1 || i.NumAckPending == 1 })
+	b.release <- struct{}{}
+	until(t, "both are done", func() bool { return state(t, js).NumAckPending == 0 })
+	if i := state(t, js); i.NumPending != 8 {
+		t.Errorf("%d wait, want 8", i.NumPending)
 	}
 }

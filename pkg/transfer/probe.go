@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/twinreel/twinreel/pkg/digest"
+	"github.com/twinreel/twinreel/pkg/fault"
 	"github.com/twinreel/twinreel/pkg/objstore"
 )
 
@@ -11,9 +12,12 @@ import (
 const ProbeKey = "probe/write"
 
 // Probe asks whether the store takes writes at all, by a part that is aborted. A HEAD, or a conditional PUT that fails
-// early, would not see a full quota or a missing permission on the key.
+// early, would not see a full quota or a missing permission on the key. It is begun with a tag, as a recording is, so that
+// a missing permission for those is seen too.
+//
+// That the abort alone is denied is no reason to store nothing: the bucket's lifecycle rule gets what stays.
 func Probe(ctx context.Context, store objstore.Writer) error {
-	upload, err := store.Create(ctx, ProbeKey, objstore.Options{ContentType: "application/octet-stream"})
+	upload, err := store.Create(ctx, ProbeKey, objstore.Options{ContentType: "application/octet-stream", Tags: map[string]string{"recording-id": "probe"}})
 	if err != nil {
 		return err
 	}
@@ -21,7 +25,7 @@ func Probe(ctx context.Context, store objstore.Writer) error {
 	err = upload.Part(ctx, 1, body, digest.CRC64(body))
 	tidy, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyTimeout)
 	defer cancel()
-	if abort := upload.Abort(tidy); err == nil {
+	if abort := upload.Abort(tidy); err == nil && fault.ClassOf(abort) != fault.Denied {
 		err = abort
 	}
 	return err

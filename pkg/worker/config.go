@@ -3,11 +3,14 @@
 package worker
 
 import (
+	"time"
+
 	"github.com/twinreel/twinreel/pkg/ledger/redisledger"
 	"github.com/twinreel/twinreel/pkg/mediasource"
 	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/pkg/service"
 	"github.com/twinreel/twinreel/pkg/settings"
+	"github.com/twinreel/twinreel/pkg/tier/breaker"
 )
 
 // Config is all that a worker is set up with but its store.
@@ -18,6 +21,8 @@ type Config struct {
 	Work    Work
 	Retry   queue.Schedule
 	Source  mediasource.Config
+	Breaker breaker.Config
+	Health  Health
 }
 
 // Work bounds what a worker does at once, and how often it tries.
@@ -49,3 +54,47 @@ func (w *Work) Check() []settings.Problem {
 	}
 	return out
 }
+
+// Health is when a worker holds its store for sick, and when it takes up what was routed to the sibling.
+type Health struct {
+	DegradedAfter int           `env:"TWINREEL_DEGRADED_AFTER" envDefault:"3" meaning:"consecutive store failures after which recordings are taken one at a time"`
+	ProbeInterval time.Duration `env:"TWINREEL_PROBE_INTERVAL" envDefault:"10s" meaning:"between probe writes, whose latency against their own recent median sets the weight"`
+	OffPeak       string        `env:"TWINREEL_OFFPEAK" meaning:"when backfill may take as much as live: 22:00-06:00 Europe/Berlin"`
+}
+
+// Check implements settings.Checker.
+func (h *Health) Check() []settings.Problem {
+	var out []settings.Problem
+	add := func(name, text string) { out = append(out, settings.Problem{Variable: name, Text: text}) }
+	if h.DegradedAfter < 1 {
+		add("TWINREEL_DEGRADED_AFTER", "want at least 1")
+	}
+	if h.ProbeInterval <= 0 {
+		add("TWINREEL_PROBE_INTERVAL", "want more than 0")
+	}
+	if _, err := parseOffPeak(h.OffPeak); err != nil {
+		add("TWINREEL_OFFPEAK", err.Error())
+	}
+	return out
+}
+
+// RequestLimit is what worker-primary may ask of its store.
+type RequestLimit struct {
+	Limit int     `env:"TWINREEL_PRIMARY_REQUEST_LIMIT" envDefault:"3500" meaning:"requests per second that the provider of the primary store documents"`
+	Share float64 `env:"TWINREEL_PRIMARY_LIMIT_SHARE" envDefault:"0.5" meaning:"the share of them that Twinreel takes; live workers share it evenly"`
+}
+
+// Check implements settings.Checker.
+func (r *RequestLimit) Check() []settings.Problem {
+	var out []settings.Problem
+	if r.Limit < 1 {
+		out = append(out, settings.Problem{Variable: "TWINREEL_PRIMARY_REQUEST_LIMIT", Text: "want at least 1"})
+	}
+	if !(r.Share > 0 && r.Share <= 1) {
+		out = append(out, settings.Problem{Variable: "TWINREEL_PRIMARY_LIMIT_SHARE", Text: "want more than 0, at most 1"})
+	}
+	return out
+}
+
+// PerSecond is the cap, in requests a second, that all live workers keep to together.
+func (r RequestLimit) PerSecond() float64 { return float64(r.Limit) * r.Share }

@@ -30,6 +30,7 @@ type blame struct {
 	kind    queue.Reason // failures of this kind are counted by themselves, "" for none
 	counted bool         // counts towards attempts_exhausted
 	dead    queue.Reason // give up at once
+	parked  bool         // the tier is to blame: it is handed back as if it had not been tried
 }
 
 // blameFor is where a fault's class and part become consequences. A sick store, network, ledger, agreement or audit log, a
@@ -49,15 +50,23 @@ func (w *Worker) blameFor(ctx context.Context, d queue.Delivery, e event.Event, 
 		return blame{counted: true}
 	case part == fault.Source:
 		return blame{counted: w.hosts.servedSince(hostOf(e), w.lastAttempt(ctx, d, e))}
-	case part == fault.Store && class == fault.Permanent:
-		if transfer.Probe(ctx, w.copier.Store) == nil {
+	case refusal(err):
+		if w.keeper.probe(ctx) == nil {
 			return blame{kind: queue.StoreRefused}
 		}
-		return blame{}
+		return blame{parked: class == fault.Denied}
+	case part == fault.Store && class == fault.Denied:
+		return blame{parked: w.keeper.probe(ctx) != nil}
 	case part == fault.Event, part == fault.Worker:
 		return blame{counted: true}
 	}
 	return blame{}
+}
+
+// refusal reports whether the store refused what it was asked, which may be because of this one recording: a request that
+// it never takes, or a 403. The other denials are of who we are, or of a bucket that is not there.
+func refusal(err error) bool {
+	return fault.Is(err, fault.Permanent, fault.Store) || fault.Is(err, fault.Denied, fault.Store) && fault.StatusOf(err) == http.StatusForbidden
 }
 
 // lastAttempt is when this message failed before, zero if it did not or nobody knows.
@@ -80,7 +89,13 @@ func (w *Worker) judge(ctx context.Context, d queue.Delivery, e event.Event, err
 		w.log(d, e).Debug("another worker is at it", zap.Duration("again_in", heldDelay))
 		return &queue.Later{After: heldDelay, Err: err}
 	}
+	if errors.Is(err, errShut) {
+		return w.park(d, e, err)
+	}
 	b := w.blameFor(ctx, d, e, err)
+	if b.parked {
+		return w.park(d, e, err)
+	}
 	if b.dead != "" {
 		return w.bury(ctx, d, &e, b.dead, err, d.Count)
 	}
@@ -113,9 +128,21 @@ func (w *Worker) exhausted(b blame, tried ledger.Attempts, status int, now time.
 // again hands the delivery back for the wait that follows its n-th failure, or longer where the other side asked for it.
 func (w *Worker) again(d queue.Delivery, e event.Event, err error, n int) error {
 	after := max(w.config.Retry.Delay(n), min(fault.RetryAfterOf(err), maxRetryAfter))
+	if fault.PartOf(err) == fault.Store {
+		after = max(after, w.keeper.breaker.Remaining())
+	}
 	w.metrics.deliveries.WithLabelValues(outcomeRetry).Inc()
 	w.log(d, e).Warn("copy failed", zap.Stringer("fault", fault.ClassOf(err)), zap.String("part", string(fault.PartOf(err))),
 		zap.Int("failures", n), zap.Duration("again_in", after), zap.String("error", fault.Text(err)))
+	return &queue.Later{After: after, Err: err}
+}
+
+// park hands the delivery back because the tier takes nothing for now: uncounted, and not to come again before that may
+// have changed.
+func (w *Worker) park(d queue.Delivery, e event.Event, err error) error {
+	after := max(w.config.Retry.Delay(1), min(fault.RetryAfterOf(err), maxRetryAfter), w.keeper.breaker.Remaining())
+	w.metrics.deliveries.WithLabelValues(outcomeParked).Inc()
+	w.log(d, e).Info("handed back: the tier takes nothing for now", zap.Duration("again_in", after), zap.String("error", fault.Text(err)))
 	return &queue.Later{After: after, Err: err}
 }
 

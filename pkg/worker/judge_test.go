@@ -42,7 +42,6 @@ func TestASickWorldNeverCountsAgainstTheRecording(t *testing.T) {
 	for name, err := range map[string]error{
 		"store unavailable": fault.New(fault.Unavailable, fault.Store, "put", errBroken),
 		"store throttles":   fault.New(fault.Throttled, fault.Store, "put", errBroken),
-		"store denies":      fault.New(fault.Denied, fault.Store, "put", errBroken),
 		"store transient":   fault.New(fault.Transient, fault.Store, "put", errBroken),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -282,7 +281,7 @@ func TestAFullAuditLogClosesTheGate(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.fails(b.delivery(1, 1))
-	if b.open() != 0 || b.gate.check(t.Context()) == nil || testutil.ToFloat64(b.metrics.refusing) != 1 {
+	if b.open().Slots != 0 || b.gate.check(t.Context()) == nil || testutil.ToFloat64(b.metrics.refusing) != 1 {
 		t.Fatal("the gate is open")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -293,7 +292,7 @@ func TestAFullAuditLogClosesTheGate(t *testing.T) {
 		t.Fatal(err)
 	}
 	deadline := time.Now().Add(20 * time.Second)
-	for b.open() == 0 {
+	for b.open().Slots == 0 {
 		if time.Now().After(deadline) {
 			t.Fatal("the gate stays closed")
 		}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -22,6 +23,7 @@ import (
 	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/pkg/testenv"
 	"github.com/twinreel/twinreel/pkg/tier"
+	"github.com/twinreel/twinreel/pkg/tier/breaker"
 	"github.com/twinreel/twinreel/pkg/transfer"
 )
 
@@ -29,11 +31,14 @@ import (
 type bed struct {
 	*Worker
 	t      *testing.T
+	nc     *nats.Conn
 	js     jetstream.JetStream
 	store  *memstore.Store
 	ledger *memledger.Ledger
 	source *source
 	clock  *clock
+
+	registry *prometheus.Registry
 }
 
 // clock stands still unless it is moved.
@@ -54,7 +59,7 @@ func (c *clock) move(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-func newBed(t *testing.T, account string) *bed {
+func newBed(t *testing.T, account string, change ...func(*Config)) *bed {
 	t.Helper()
 	nc, js := testenv.Account(t, account)
 	sizes := queue.Sizes{Recordings: 16 << 20, Letters: 4 << 20, Audit: 4 << 20, MaxAge: time.Hour}
@@ -66,16 +71,23 @@ func newBed(t *testing.T, account string) *bed {
 		t.Fatal(err)
 	}
 	c := &clock{now: time.Now()}
-	b := &bed{t: t, js: js, store: memstore.New("bucket"), ledger: memledger.New(c.Now), source: &source{body: []byte("RIFF....WAVEdata")}, clock: c}
+	b := &bed{t: t, nc: nc, js: js, registry: prometheus.NewRegistry(), store: memstore.New("bucket"), ledger: memledger.New(c.Now), source: &source{body: []byte("RIFF....WAVEdata")}, clock: c}
 	buffers := transfer.NewBuffers(64<<20, 8<<20)
-	m := newMetrics(prometheus.NewRegistry(), tier.Primary, buffers)
+	m := newMetrics(b.registry, tier.Primary, buffers)
 	publisher := queue.NewPublisher(nc, js)
 	gate := &auditGate{to: publisher, gauge: m.refusing}
+	config := Config{
+		Retry: queue.Schedule{Base: time.Second, Cap: time.Minute}, Work: Work{Concurrency: 4, MaxAttempts: 4},
+		Breaker: breaker.Config{Failures: 1000, Open: time.Microsecond}, Health: Health{DegradedAfter: 3, ProbeInterval: 10 * time.Second},
+	}
+	for _, f := range change {
+		f(&config)
+	}
+	k := newKeeper(config, tier.Primary, "instance-1", b.store, gate, c.Now, zap.NewNop())
 	b.Worker = &Worker{
-		config: Config{Retry: queue.Schedule{Base: time.Second, Cap: time.Minute}, Work: Work{Concurrency: 4, MaxAttempts: 4}}, publisher: publisher,
-		gate: gate, hosts: newHosts(), metrics: m, logger: zap.NewNop(),
+		config: config, publisher: publisher, gate: gate, keeper: k, hosts: newHosts(), metrics: m, logger: zap.NewNop(),
 		copier: &transfer.Copier{
-			Tier: tier.Primary, Source: b.source, Store: b.store, Ledger: b.ledger, Agreement: digest.NewKV(kv, 5*time.Second), Audit: gate,
+			Tier: tier.Primary, Source: b.source, Store: k.store, Ledger: b.ledger, Agreement: digest.NewKV(kv, 5*time.Second), Audit: gate,
 			Buffers: buffers, Read: func(int) {}, Now: c.Now, Log: zap.NewNop(),
 		},
 	}
@@ -166,6 +178,13 @@ type source struct {
 	body  []byte
 	fail  error
 	panic bool
+	opens int
+}
+
+func (s *source) opened() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.opens
 }
 
 func (s *source) set(err error) {
@@ -177,6 +196,7 @@ func (s *source) set(err error) {
 func (s *source) Open(context.Context, mediasource.Request) (*mediasource.Media, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.opens++
 	if s.panic {
 		panic("a defect")
 	}

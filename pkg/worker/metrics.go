@@ -13,8 +13,9 @@ import (
 
 // Outcomes of a delivery that are not a copy's.
 const (
-	outcomeRetry = "retry" // handed back for a failure
-	outcomeDead  = "dead"  // given up: a dead letter
+	outcomeRetry  = "retry"  // handed back for a failure
+	outcomeDead   = "dead"   // given up: a dead letter
+	outcomeParked = "parked" // handed back because the tier is
 )
 
 // metrics are what a worker counts.
@@ -78,7 +79,7 @@ func newMetrics(reg prometheus.Registerer, t tier.Tier, buffers *transfer.Buffer
 	reg.MustRegister(m.deliveries, m.dead, m.bytes, duration, m.inflight, m.first, m.redundancy, m.refusing, used)
 	for _, o := range []string{
 		string(transfer.Stored), string(transfer.AlreadyPresent), string(transfer.AcceptedUnverified),
-		string(transfer.Duplicate), string(transfer.Forgotten), outcomeRetry, outcomeDead,
+		string(transfer.Duplicate), string(transfer.Forgotten), outcomeRetry, outcomeDead, outcomeParked,
 	} {
 		m.deliveries.WithLabelValues(o)
 	}
@@ -86,6 +87,27 @@ func newMetrics(reg prometheus.Registerer, t tier.Tier, buffers *transfer.Buffer
 		m.dead.WithLabelValues(string(r))
 	}
 	return m
+}
+
+// watch shows how the tier's store stands, by its keeper, and what the gate lets through.
+func watch(reg prometheus.Registerer, k *keeper, open func() queue.Allowance) {
+	gauge := func(name, help string, value func() float64) {
+		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: prometheus.Labels{"tier": k.tier.String()}}, value))
+	}
+	is := func(s tier.State) func() float64 {
+		return func() float64 { return truth(k.health.View(k.now()).State == s) }
+	}
+	gauge("twinreel_breaker_state", "The store's breaker: 0 closed, 1 half-open, 2 open.", func() float64 { return float64(k.breaker.State()) })
+	gauge("twinreel_tier_degraded", "1 while this worker takes one recording at a time, since its store failed several times in a row.", is(tier.Degraded))
+	gauge("twinreel_tier_parked", "1 while this worker takes nothing, since its store denies it.", is(tier.Parked))
+	gauge("twinreel_backfill_open", "1 while this worker takes what was routed to the sibling.", func() float64 { return truth(open().Backfill > 0) })
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // copied counts a delivery that ended well.

@@ -4,11 +4,8 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
-	"sync"
 	"time"
 
-	"github.com/twinreel/twinreel/pkg/event"
-	"github.com/twinreel/twinreel/pkg/fault"
 	"github.com/twinreel/twinreel/pkg/ledger/redisledger"
 	"github.com/twinreel/twinreel/pkg/mediasource"
 	"github.com/twinreel/twinreel/pkg/objstore"
@@ -33,12 +30,17 @@ const (
 	streamFor = 10 * time.Second
 )
 
-// storeLook is how long the readiness detail of the store is believed: looking is a request that somebody pays.
-const storeLook = 30 * time.Second
+// Option changes how a worker runs.
+type Option func(*keeper)
+
+// HoldRequests holds the requests to the store, of all live workers of the tier together, to so many a second.
+func HoldRequests(perSecond float64) Option {
+	return func(k *keeper) { k.requests = newRequests(perSecond) }
+}
 
 // Run is a worker's whole life: it waits until JetStream has what it needs, copies what t's consumers deliver into store
 // until ctx ends, and hands the rest back. Redis and the store may be away at any time.
-func Run(ctx context.Context, s *service.Service, c Config, t tier.Tier, store objstore.Writer) error {
+func Run(ctx context.Context, s *service.Service, c Config, t tier.Tier, store objstore.Writer, options ...Option) error {
 	debug.SetMemoryLimit(int64(c.Work.Memory) + besides)
 	debug.SetGCPercent(gcPercent)
 	nc, js, err := queue.Connect(c.NATS, s.Instance, s.Log)
@@ -56,51 +58,35 @@ func Run(ctx context.Context, s *service.Service, c Config, t tier.Tier, store o
 	}
 	defer func() { _ = redis.Close() }()
 	s.Check("redis", false, redis.Ping)
-	s.Check("store", false, every(storeLook, time.Now, storeAnswers(store)))
 
 	buffers := transfer.NewBuffers(int64(c.Work.Memory), int(c.Work.Part))
 	m := newMetrics(s.Registry, t, buffers)
 	publisher := queue.NewPublisher(nc, js)
 	gate := &auditGate{to: publisher, gauge: m.refusing}
 	s.Check("audit", false, gate.check)
+	k := newKeeper(c, t, s.Instance, store, gate, time.Now, s.Log)
+	for _, set := range options {
+		set(k)
+	}
+	s.Check("store", false, k.answers)
+	s.Check("breaker", false, k.passes)
+	s.Check("tier", false, k.stands)
 
 	agreed, err := agreement(ctx, js, ready, s.Log)
 	if err != nil {
 		return nil // told to stop while it waited
 	}
 	w := &Worker{
-		config: c, publisher: publisher, gate: gate, hosts: newHosts(), metrics: m, logger: s.Log,
+		config: c, publisher: publisher, gate: gate, keeper: k, hosts: newHosts(), metrics: m, logger: s.Log,
 		copier: &transfer.Copier{
-			Tier: t, Source: mediasource.NewHTTP(c.Source, int64(c.Work.Part)), Store: store, Ledger: redis, Agreement: agreed, Audit: gate,
+			Tier: t, Source: mediasource.NewHTTP(c.Source, int64(c.Work.Part)), Store: k.store, Ledger: redis, Agreement: agreed, Audit: gate,
 			Buffers: buffers, StreamMax: streamMax, StreamFor: streamFor, Read: func(n int) { m.bytes.Add(float64(n)) }, Now: time.Now, Log: s.Log,
 		},
 	}
-	w.consume(ctx, s.Drain(), js)
+	watch(s.Registry, k, w.open)
+	board := queue.NewBoard(nc, js)
+	watcher := queue.NewWatcher(board, s.Log)
+	tell := &teller{keeper: k, board: board, standings: watcher.Standings}
+	w.consume(ctx, s.Drain(), js, watcher.Run, tell.run)
 	return nil
-}
-
-// storeAnswers asks for an object that is never there: an answer says that the store is reached and our identity known.
-func storeAnswers(store objstore.Writer) func(context.Context) error {
-	return func(ctx context.Context) error {
-		_, err := store.ReadSidecar(ctx, event.SidecarKey("readiness-probe"))
-		if err != nil && !isAbsent(err) {
-			return fmt.Errorf("%s", fault.Text(err))
-		}
-		return nil
-	}
-}
-
-// every believes the last answer of ask for d.
-func every(d time.Duration, now func() time.Time, ask func(context.Context) error) func(context.Context) error {
-	var mu sync.Mutex
-	var asked time.Time
-	var answer error
-	return func(ctx context.Context) error {
-		mu.Lock()
-		defer mu.Unlock()
-		if asked.IsZero() || now().Sub(asked) >= d {
-			answer, asked = ask(ctx), now()
-		}
-		return answer
-	}
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/twinreel/twinreel/pkg/event"
 	"github.com/twinreel/twinreel/pkg/fault"
 	"github.com/twinreel/twinreel/pkg/ledger"
-	"github.com/twinreel/twinreel/pkg/objstore"
 	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/pkg/transfer"
 )
@@ -27,6 +26,7 @@ type Worker struct {
 	copier    *transfer.Copier
 	publisher *queue.Publisher
 	gate      *auditGate
+	keeper    *keeper
 	hosts     *hosts
 	metrics   *metrics
 	logger    *zap.Logger
@@ -52,6 +52,11 @@ func (w *Worker) Handle(ctx context.Context, d queue.Delivery) (verdict error) {
 	w.metrics.inflight.Inc()
 	defer w.metrics.inflight.Dec()
 	e, err := event.Parse(d.Body)
+	if shut := w.keeper.shut(); shut != nil {
+		return w.park(d, e, shut) // pulled just before
+	}
+	w.keeper.inHand.Add(1)
+	defer w.keeper.inHand.Add(-1)
 	switch {
 	case errors.Is(err, event.ErrVersion) && w.copier.Now().Sub(d.Stored) < versionWait:
 		return w.again(d, e, fault.New(fault.Transient, fault.Event, "read the event", err), d.Count)
@@ -78,24 +83,29 @@ func (w *Worker) well(d queue.Delivery, e event.Event, res transfer.Result, took
 	w.metrics.copied(res, w.copier.Tier, took)
 	if res.Outcome == transfer.Stored {
 		w.hosts.serve(hostOf(e), w.copier.Now())
+		w.keeper.health.Stored(w.keeper.now())
 	}
 	w.log(d, e).Info("copied", zap.String("outcome", string(res.Outcome)), zap.Int64("bytes", res.Digest.Size), zap.Duration("took", took))
 }
 
 // open is the consumers' gate: how many messages may be pulled now.
-func (w *Worker) open() int {
+func (w *Worker) open() queue.Allowance {
 	if w.gate.refusing.Load() {
-		return 0
+		return queue.Allowance{}
 	}
-	return w.config.Work.Concurrency
+	return w.keeper.allowance()
 }
 
-// consume pulls until ctx ends and everything in hand is done or, when drain ends, handed back.
-func (w *Worker) consume(ctx, drain context.Context, js jetstream.JetStream) {
+// consume pulls until ctx ends and everything in hand is done or, when drain ends, handed back. with runs beside it.
+func (w *Worker) consume(ctx, drain context.Context, js jetstream.JetStream, with ...func(context.Context)) {
 	c := &queue.Consumer{JS: js, Tier: w.copier.Tier, Slots: w.config.Work.Concurrency, Open: w.open, Log: w.logger}
 	var both sync.WaitGroup
 	both.Go(func() { c.Run(ctx, drain, w.Handle) })
 	both.Go(func() { w.gate.watch(ctx, js) })
+	both.Go(func() { w.keeper.probes(ctx) })
+	for _, run := range with {
+		both.Go(func() { run(ctx) })
+	}
 	both.Wait()
 }
 
@@ -138,6 +148,3 @@ func flush(nc *nats.Conn) {
 	_ = nc.FlushTimeout(flushTimeout)
 	nc.Close()
 }
-
-// isAbsent reports whether the store answered that the object is not there.
-func isAbsent(err error) bool { return errors.Is(err, objstore.ErrNotExist) }

@@ -84,7 +84,9 @@ func newBareBed(t *testing.T, s setup) *bed {
 
 // settings are what all programs are told: to try again sooner than they would in production.
 func settings(over map[string]string) map[string]string {
-	env := map[string]string{"TWINREEL_RETRY_BASE": "200ms", "TWINREEL_RETRY_CAP": "2s"}
+	env := map[string]string{
+		"TWINREEL_RETRY_BASE": "200ms", "TWINREEL_RETRY_CAP": "2s", "TWINREEL_BREAKER_OPEN": "1s", "TWINREEL_PROBE_INTERVAL": "1s",
+	}
 	maps.Copy(env, over)
 	return env
 }

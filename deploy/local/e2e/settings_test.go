@@ -24,7 +24,7 @@ func TestBadSettings(t *testing.T) {
 	bad := map[string]string{"TWINREEL_DRAIN_TIMEOUT": "soon", "TWINREEL_LOG_LEVEL": "loud", "TWINREEL_NATS_URL": "http://nats", "TWINREEL_ADMIN_ADDR": "nowhere"}
 	worker := map[string]string{
 		"TWINREEL_CONCURRENCY": "0", "TWINREEL_PART_BYTES": "1MiB", "TWINREEL_RETRY_BASE": "-1s", "TWINREEL_SOURCE_ALLOWED_CIDRS": "10.0.0.0/99",
-		"TWINREEL_REDIS_URL": "mysql://x", "TWINREEL_MAX_RECORDING_BYTES": "many",
+		"TWINREEL_REDIS_URL": "mysql://x", "TWINREEL_MAX_RECORDING_BYTES": "many", "TWINREEL_OFFPEAK": "at night", "TWINREEL_BREAKER_FAILURES": "0",
 	}
 	for name, tc := range map[string]struct {
 		more    map[string]string

@@ -94,6 +94,7 @@ func Doors() []Door {
 		{"github.com/cenkalti/backoff", []string{"pkg/queue", "pkg/mediasource"}}, // a message's waits; a broken range's
 		{"github.com/minio/crc64nvme", []string{"pkg/digest"}},
 		{"code.dny.dev/ssrf", []string{"pkg/mediasource"}},
+		{"github.com/failsafe-go/failsafe-go", []string{"pkg/tier/breaker"}},
 	}
 }
 
@@ -104,6 +105,7 @@ func Arrows() []Arrow {
 		{"tier", nil},
 		{"fault", nil},
 		{"settings", nil},
+		{"tier/breaker", names("settings")},
 		{"testenv", nil},
 		{"digest", nil},
 		{"telemetry", names("settings")},
@@ -117,12 +119,14 @@ func Arrows() []Arrow {
 		{"objstore/s3store", names("fault", "settings", "digest", "objstore")},
 		{"objstore/azstore", names("fault", "settings", "digest", "objstore")},
 		{"objstore/memstore", names("fault", "digest", "objstore")},
+		{"objstore/observed", names("fault", "digest", "objstore")}, // around any of them
 		{"objstore/objstoretest", names("fault", "digest", "objstore")},
 		{"mediasource", names("fault", "settings")},
 		{"queue", names("tier", "fault", "settings", "event")},
 		{"lease", names("fault", "queue")}, // leases lie in a bucket that queue provisions and reads
 		{"transfer", names("tier", "fault", "digest", "event", "ledger", "objstore", "mediasource")},
-		{"worker", names("tier", "fault", "settings", "digest", "event", "service", "ledger", "ledger/redisledger", "objstore", "mediasource", "queue", "transfer")},
+		{"worker", names("tier", "fault", "settings", "tier/breaker", "digest", "event", "service", "ledger", "ledger/redisledger", "objstore", "objstore/observed",
+			"mediasource", "queue", "transfer")},
 	}
 }
 

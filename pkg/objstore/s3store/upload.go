@@ -176,8 +176,8 @@ func (s *Store) Tag(ctx context.Context, key string, tags map[string]string) (er
 		if err == nil {
 			return nil
 		}
-		if ctx.Err() != nil {
-			break
+		if a, answer := answered(err); ctx.Err() != nil || answer && a.class() != fault.Transient && a.class() != fault.Unavailable {
+			break // who asked us to slow down, or denies us, is not asked again
 		}
 	}
 	return s.fail("tag "+key, err)

@@ -8,6 +8,7 @@ import (
 
 // Config is all settings of the program.
 type Config struct {
-	Worker worker.Config
-	S3     s3store.Config
+	Worker   worker.Config
+	S3       s3store.Config
+	Requests worker.RequestLimit
 }

@@ -37,7 +37,9 @@ func Demo() Config {
 // Env is what the programs are told beyond where the servers are: to try again sooner than they would in production,
 // so that nobody has to wait.
 func Env() map[string]string {
-	return map[string]string{"TWINREEL_RETRY_BASE": "500ms", "TWINREEL_RETRY_CAP": "4s"}
+	return map[string]string{
+		"TWINREEL_RETRY_BASE": "500ms", "TWINREEL_RETRY_CAP": "4s", "TWINREEL_BREAKER_OPEN": "2s", "TWINREEL_PROBE_INTERVAL": "1s",
+	}
 }
 
 // Play plays the story on a stage and says what came of it. Its error is about the playing; what the story proved, or
