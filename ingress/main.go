@@ -62,7 +62,7 @@ func run(ctx context.Context, s *service.Service, c *config.Config) error {
 	if err != nil {
 		return err
 	}
-	nc, js, err := queue.Connect(c.NATS, s.Instance, s.Log)
+	nc, js, err := queue.Connect(c.NATS, s.Program, s.Instance, s.Log)
 	if err != nil {
 		return err
 	}

@@ -57,13 +57,15 @@ func (c *Config) Check() []settings.Problem {
 	return out
 }
 
-// Connect returns a connection that is kept up for ever: NATS may be away now, or at any time later. name shows in the
-// servers' connection list. Changes of state are logged.
-func Connect(c Config, name string, log *zap.Logger) (*nats.Conn, jetstream.JetStream, error) {
+// Connect returns a connection that is kept up for ever: NATS may be away, or refuse us, now or at any time later. What the
+// program asks is answered below _INBOX.<program>, so that each program can be allowed to read its own answers alone.
+// instance shows in the servers' connection list. Changes of state are logged.
+func Connect(c Config, program, instance string, log *zap.Logger) (*nats.Conn, jetstream.JetStream, error) {
 	options := []nats.Option{
-		nats.Name(name), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(500 * time.Millisecond),
+		nats.Name(instance), nats.CustomInboxPrefix("_INBOX." + program), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(500 * time.Millisecond),
 		nats.ReconnectJitter(250*time.Millisecond, time.Second), nats.Timeout(3 * time.Second), nats.PingInterval(10 * time.Second), nats.MaxPingsOutstanding(3),
-		nats.ReconnectBufSize(-1), // a publish while away fails at once: nothing may look sent that is only in memory
+		nats.IgnoreAuthErrorAbort(), // a password may be changed here a while after it was there
+		nats.ReconnectBufSize(-1),   // a publish while away fails at once: nothing may look sent that is only in memory
 		nats.ConnectHandler(func(nc *nats.Conn) { log.Info("nats connected", zap.String("server", nc.ConnectedServerName())) }),
 		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("nats connected again", zap.String("server", nc.ConnectedServerName())) }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {

@@ -43,7 +43,7 @@ func HoldRequests(perSecond float64) Option {
 func Run(ctx context.Context, s *service.Service, c Config, t tier.Tier, store objstore.Writer, options ...Option) error {
 	debug.SetMemoryLimit(int64(c.Work.Memory) + besides)
 	debug.SetGCPercent(gcPercent)
-	nc, js, err := queue.Connect(c.NATS, s.Instance, s.Log)
+	nc, js, err := queue.Connect(c.NATS, s.Program, s.Instance, s.Log)
 	if err != nil {
 		return err
 	}

@@ -227,6 +227,9 @@ func (b *bed) fillAudit(ctx context.Context) error {
 // provision runs `provision` with other settings than the fleet's.
 func (b *bed) provision(ctx context.Context, env ...string) error {
 	cmd := exec.CommandContext(ctx, filepath.Join(os.Getenv(testenv.Bin), fleet.Reconciler), "provision")
+	for name, value := range b.fleet.Provisioner() {
+		env = append(env, name+"="+value)
+	}
 	cmd.Env, cmd.Dir = append(b.fleet.Environ(), env...), b.stack.Dir
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("provision: %w: %s", err, out)

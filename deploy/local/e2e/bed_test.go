@@ -105,6 +105,7 @@ func (b *bed) end() {
 	}
 	b.should(b.fleet.Close())
 	b.noLeaksInLogs()
+	b.noViolations()
 }
 
 // must ends the test where err is not nil.

@@ -20,8 +20,8 @@ func (b *bed) secrets() map[string]string {
 		b.secret: "the webhook secret", a.Writer.Secret: "the S3 writer's secret key", a.Reader.Secret: "the S3 reader's secret key",
 		signatureOf(z.WriterSAS): "the Azure writer's signature", signatureOf(z.ReaderSAS): "the Azure reader's signature",
 	}
-	if len(b.stack.NATSAccess.Password) > 8 {
-		out[b.stack.NATSAccess.Password] = "the NATS password"
+	for user, login := range b.stack.NATSAccess.Logins {
+		out[login.Password] = "the NATS password of " + user
 	}
 	for _, r := range b.platform.Truth() {
 		_, query, _ := strings.Cut(r.MediaURL(), "?")

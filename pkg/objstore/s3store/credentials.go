@@ -19,10 +19,12 @@ import (
 const (
 	lookEvery   = 5 * time.Second // a changed file is seen at the first request later than this
 	loadTimeout = 5 * time.Second
+	renewBefore = time.Minute // credentials that expire are asked for anew so much before they do
 )
 
 // rereading is the SDK's own chain of credentials, which reads the shared files only once, loaded again when one of
-// them changes. A file that is emptied, unreadable or useless leaves the last good credentials in use.
+// them changes. A file that is emptied, unreadable or useless leaves the last good credentials in use; so does a role
+// that is refused, or its token's file, until they expire.
 type rereading struct {
 	load  func(context.Context) (aws.CredentialsProvider, error)
 	files []string
@@ -33,7 +35,9 @@ type rereading struct {
 	current aws.CredentialsProvider
 	state   []fileState // what current was loaded from
 	looked  time.Time
-	trouble string // what was warned about last, "" while all is well
+	trouble string          // what was warned about last, "" while all is well
+	last    aws.Credentials // given out last
+	refused bool            // since then, and warned about
 }
 
 // fileState tells one content of a file from another.
@@ -57,10 +61,21 @@ func sharedFiles() []string {
 // Retrieve implements aws.CredentialsProvider.
 func (r *rereading) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	c, err := r.provider(ctx).Retrieve(ctx)
-	if err != nil {
-		return c, fmt.Errorf("%w: %w", objstore.ErrNoCredentials, err)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err == nil {
+		r.last, r.refused = c, false
+		return c, nil
 	}
-	return c, nil
+	// The SDK's cache calls them expired renewBefore they are.
+	if r.last.HasKeys() && (!r.last.CanExpire || r.now().Before(r.last.Expires.Add(renewBefore))) {
+		if !r.refused {
+			r.refused = true
+			r.warn("new AWS credentials cannot be had; the last ones stay in use until they expire")
+		}
+		return r.last, nil
+	}
+	return c, fmt.Errorf("%w: %w", objstore.ErrNoCredentials, err)
 }
 
 // provider returns the provider to use now.

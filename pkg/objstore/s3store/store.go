@@ -91,7 +91,8 @@ func open(ctx context.Context, c Config, list []Option) (*bucket, error) {
 		objstore.TuneTransport(t, objstore.StallTimeout)
 	})
 	load := func(ctx context.Context) (aws.Config, error) {
-		return config.LoadDefaultConfig(ctx, config.WithRegion(c.Region), config.WithHTTPClient(client))
+		return config.LoadDefaultConfig(ctx, config.WithRegion(c.Region), config.WithHTTPClient(client),
+			config.WithCredentialsCacheOptions(func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = renewBefore }))
 	}
 	files := sharedFiles()
 	state := look(files) // before the chain reads them, so that no change is missed

@@ -27,9 +27,17 @@ type connection struct {
 
 func (c *connection) close() { c.nc.Close() }
 
+// provisioner is who `provision` is on NATS: a user of its own may be allowed what no other command needs.
+const provisioner = "provisioner"
+
 // connect waits for NATS for a while. A command is over soon, so what a service would log about its connection is in its error.
 func (a *app) connect(ctx context.Context, c queue.Config) (*connection, error) {
-	nc, js, err := queue.Connect(c, program, zap.NewNop())
+	return a.connectAs(ctx, program, c)
+}
+
+// connectAs is connect for a command that is another program to NATS.
+func (a *app) connectAs(ctx context.Context, name string, c queue.Config) (*connection, error) {
+	nc, js, err := queue.Connect(c, name, name, zap.NewNop())
 	if err != nil {
 		return nil, err
 	}

@@ -58,7 +58,7 @@ beforehand what is needed and what is available.`,
 }
 
 func (a *app) runProvision(ctx context.Context, s config.Provision) error {
-	conn, err := a.connect(ctx, s.NATS)
+	conn, err := a.connectAs(ctx, provisioner, s.NATS)
 	if err != nil {
 		return err
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/twinreel/twinreel/deploy/local/internal/platform"
 	"github.com/twinreel/twinreel/deploy/local/internal/story"
+	"github.com/twinreel/twinreel/deploy/local/natsserver"
 )
 
 // up is the command that keeps everything running.
@@ -62,6 +65,11 @@ func newGuide(ctx context.Context, stage *story.Stage) (*guide, error) {
 			fmt.Fprintf(&env, "export %s=%s\n", name, quote(value))
 		}
 	}
+	env.WriteString("# `reconciler provision` has a NATS user of its own:\n")
+	provisioner := stage.Fleet.Provisioner()
+	for _, name := range slices.Sorted(maps.Keys(provisioner)) {
+		fmt.Fprintf(&env, "# export %s=%s\n", name, quote(provisioner[name]))
+	}
 	if err := os.WriteFile(g.envFile, []byte(env.String()), 0o600); err != nil {
 		return nil, fmt.Errorf("write the operator's environment: %w", err)
 	}
@@ -92,8 +100,12 @@ func (g *guide) write(out *os.File) {
 		row(p.Name, "http://%s/readyz  http://%s/metrics  log %s", p.Admin, p.Admin, p.Log())
 	}
 	row("platform (media)", "%s", s.Platform.URL())
-	row("NATS", "%s  user %s  password %s  monitor %s", s.Stack.NATSAccess.URL, s.Stack.NATSAccess.User, s.Stack.NATSAccess.Password,
-		s.Stack.NATSAccess.MonitorURL)
+	n := s.Stack.NATSAccess
+	row("NATS", "%s  CA %s  monitor %s", n.TLSURL, n.CA, n.MonitorURL)
+	for _, user := range natsserver.Users() {
+		row("  user", "%s  password %s", n.Logins[user].User, n.Logins[user].Password)
+	}
+	row("  may do all", "%s  password %s  (also without TLS: %s)", n.User, n.Password, n.URL)
 	row("Redis", "%s  %s", s.Stack.RedisURL, s.Stack.RedisIs)
 	a := s.Stack.S3Access
 	row("S3", "%s  region %s  bucket %s", a.Endpoint, a.Region, a.Bucket)

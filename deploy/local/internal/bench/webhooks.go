@@ -56,8 +56,9 @@ func webhooks(inFlight, n int) func(context.Context, *bed, int) (Side, error) {
 		var url string
 		var pid int
 		if side == 0 {
+			login := w.NATS.Logins[fleet.Ingress]
 			p, err := start(ctx, b.Self, partDoor, floor.Door{
-				NATS: w.NATS.URL, User: w.NATS.User, Password: w.NATS.Password, Subject: queue.CompletedSubject(queue.Both), Secret: webhookSecret,
+				NATS: w.NATS.TLSURL, CA: w.NATS.CA, User: login.User, Password: login.Password, Subject: queue.CompletedSubject(queue.Both), Secret: webhookSecret,
 			})
 			if err != nil {
 				return Side{}, err

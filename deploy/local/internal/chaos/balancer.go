@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"slices"
 	"sync"
 	"time"
 
@@ -91,6 +92,15 @@ func (lb *balancer) instances() []*fleet.Program {
 	lb.mu.Lock()
 	defer lb.mu.Unlock()
 	return append([]*fleet.Program(nil), lb.all...)
+}
+
+// replace puts one instance in the place of another, if that is an ingress.
+func (lb *balancer) replace(old, now *fleet.Program) {
+	lb.mu.Lock()
+	defer lb.mu.Unlock()
+	if i := slices.Index(lb.all, old); i >= 0 {
+		lb.all[i] = now
+	}
 }
 
 func (lb *balancer) close() error {

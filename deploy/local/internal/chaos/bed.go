@@ -36,6 +36,10 @@ type bed struct {
 	nats, redis, s3Line, azureLine *wire.Wire
 	s3, azure                      *gate.Gate
 
+	cluster   *stack.Cluster   // in place of the one NATS server; then there is no line to it
+	sentinels *stack.Sentinels // in place of the one Redis
+	balancer  *balancer
+
 	ingress, primary, backup *fleet.Program
 
 	sending sync.WaitGroup
@@ -62,12 +66,20 @@ func (c Config) openBed(ctx context.Context, s *stack.Stack, w stack.World, row 
 	if err != nil {
 		return b, fmt.Errorf("make the programs' folder: %w", err)
 	}
+	if row.servers != nil {
+		if err := row.servers(ctx, b); err != nil {
+			return b, err
+		}
+	}
 	if err := b.lines(); err != nil {
 		return b, err
 	}
-	secret := rand.Text()
+	secret, env := rand.Text(), settings(row.settings)
+	if b.sentinels != nil {
+		maps.Copy(env, b.sentinels.Env)
+	}
 	b.fleet, err = fleet.New(fleet.Config{
-		Bin: c.Bin, Dir: dir, World: w, WebhookSecret: secret, Env: settings(row.settings),
+		Bin: c.Bin, Dir: dir, World: b.world, WebhookSecret: secret, Env: env,
 	})
 	if err != nil {
 		return b, err
@@ -105,11 +117,14 @@ func (b *bed) lines() (err error) {
 		name string
 		to   string
 	}{
-		{&b.nats, "nats", hostOf(b.world.NATS.URL)},
+		{&b.nats, "nats", hostOf(b.world.NATS.TLSURL)},
 		{&b.redis, "redis", hostOf(b.world.RedisURL)},
 		{&b.s3Line, "s3", b.s3.Addr},
 		{&b.azureLine, "azure", b.azure.Addr},
 	} {
+		if l.wire == &b.nats && b.cluster != nil {
+			continue
+		}
 		if *l.wire, err = wire.New(l.name, l.to); err != nil {
 			return err
 		}
@@ -120,10 +135,12 @@ func (b *bed) lines() (err error) {
 // start starts an instance of a program, whose way to every server leads over the bed's lines.
 func (b *bed) start(program string, env ...map[string]string) (*fleet.Program, error) {
 	own := map[string]string{
-		"TWINREEL_NATS_URL":          through(b.world.NATS.URL, b.nats.Addr),
 		"TWINREEL_REDIS_URL":         through(b.world.RedisURL, b.redis.Addr),
 		"TWINREEL_S3_ENDPOINT":       through(b.world.S3.Endpoint, b.s3Line.Addr),
 		"TWINREEL_AZURE_SERVICE_URL": through(b.world.Azure.ServiceURL, b.azureLine.Addr),
+	}
+	if b.nats != nil {
+		own["TWINREEL_NATS_URL"] = through(b.world.NATS.TLSURL, b.nats.Addr)
 	}
 	for _, more := range env {
 		maps.Copy(own, more)

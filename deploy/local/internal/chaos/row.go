@@ -28,8 +28,9 @@ type Row struct {
 	on       place
 	settings map[string]string // of all programs, beside the bed's own
 	platform platform.Config
-	unproven bool // the row judges by itself, and nothing has to be whole in the end
-	manual   bool // the row starts the programs by itself
+	servers  func(ctx context.Context, b *bed) error // starts more servers than the usual ones, and puts the bed on them
+	unproven bool                                    // the row judges by itself, and nothing has to be whole in the end
+	manual   bool                                    // the row starts the programs by itself
 	play     func(ctx context.Context, b *bed) error
 }
 
@@ -57,7 +58,7 @@ func (r Result) Green() bool { return len(r.Wrong) == 0 && r.Absent == "" }
 
 // Rows returns the whole matrix. The power is cut so many times.
 func Rows(cuts int) []Row {
-	return slices.Concat(natsRows(), redisRows(), s3Rows(), azureRows(), sourceRows(), killRows(), programRows(), fleetRows(), powerRows(cuts))
+	return slices.Concat(natsRows(), redisRows(), s3Rows(), azureRows(), sourceRows(), killRows(), programRows(), fleetRows(), clusterRows(), powerRows(cuts))
 }
 
 // Choose returns the rows whose names begin with one of the words; without words all, or those of the short form.

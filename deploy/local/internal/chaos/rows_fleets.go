@@ -101,7 +101,7 @@ func (b *bed) pairs(ctx context.Context) (all []*fleet.Program, err error) {
 	if err != nil {
 		return nil, err
 	}
-	b.closers = append(b.closers, lb.close)
+	b.closers, b.balancer = append(b.closers, lb.close), lb
 	b.platform.SetIngressURL(lb.url)
 	b.ingress, b.primary, b.backup = all[0], all[2], all[4]
 	return all, eventually(ctx, 10*time.Second, "both ingresses are there", lb.has(2))
@@ -123,7 +123,7 @@ func rollingRestart(ctx context.Context, b *bed) error {
 // oneCutOff starts a second worker of each tier on a line of its own that it then loses: it is the first that is cut off,
 // since what runs already is at work.
 func oneCutOff(ctx context.Context, b *bed) error {
-	direct := map[string]string{"TWINREEL_NATS_URL": b.world.NATS.URL}
+	direct := map[string]string{"TWINREEL_NATS_URL": b.world.NATS.TLSURL}
 	if err := errors.Join(b.warm(ctx), b.send(ctx, 2*few), pause(ctx, 150*time.Millisecond)); err != nil {
 		return err
 	}

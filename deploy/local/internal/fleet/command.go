@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/twinreel/twinreel/deploy/local/natsserver"
 )
 
 // Result is what a command of the reconciler gave.
@@ -25,7 +27,11 @@ func (f *Fleet) Command(ctx context.Context, args ...string) (Result, error) {
 // CommandWith is Command with other settings than the fleet's, KEY=value.
 func (f *Fleet) CommandWith(ctx context.Context, env []string, args ...string) (Result, error) {
 	cmd := exec.CommandContext(ctx, filepath.Join(f.cfg.Bin, Reconciler), args...)
-	cmd.Env, cmd.Dir = append(f.environ(Reconciler), env...), f.cfg.Dir
+	own := map[string]string{}
+	if len(args) > 0 && args[0] == "provision" {
+		own = f.Provisioner()
+	}
+	cmd.Env, cmd.Dir = append(f.environ(Reconciler, own), env...), f.cfg.Dir
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
@@ -38,6 +44,12 @@ func (f *Fleet) CommandWith(ctx context.Context, env []string, args ...string) (
 
 // Environ is the environment that the operator's command line needs, KEY=value.
 func (f *Fleet) Environ() []string { return f.environ(Reconciler) }
+
+// Provisioner is what Environ is overlaid with for `reconciler provision`, name to value: it has a NATS user of its own.
+func (f *Fleet) Provisioner() map[string]string {
+	login := f.cfg.World.NATS.Logins[natsserver.Provisioner]
+	return map[string]string{"TWINREEL_NATS_USER": login.User, "TWINREEL_NATS_PASSWORD": login.Password}
+}
 
 // Provision creates the streams, consumers and buckets that the programs wait for.
 func (f *Fleet) Provision(ctx context.Context) error {

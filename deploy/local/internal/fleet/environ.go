@@ -11,13 +11,15 @@ import (
 // environ is the whole environment of a program, KEY=value: what a user would set for it, and nothing of the
 // environment that this process happens to have but where to find programs and temporary files.
 func (f *Fleet) environ(program string, own ...map[string]string) []string {
+	login := f.cfg.World.NATS.Logins[program]
 	env := map[string]string{
 		"PATH": os.Getenv("PATH"),
 		// A home of its own, so that no credentials of whoever runs this can be found by any program.
 		"HOME":                   filepath.Join(f.cfg.Dir, "home"),
-		"TWINREEL_NATS_URL":      f.cfg.World.NATS.URL,
-		"TWINREEL_NATS_USER":     f.cfg.World.NATS.User,
-		"TWINREEL_NATS_PASSWORD": f.cfg.World.NATS.Password,
+		"TWINREEL_NATS_URL":      f.cfg.World.NATS.TLSURL,
+		"TWINREEL_NATS_CA_FILE":  f.cfg.World.NATS.CA,
+		"TWINREEL_NATS_USER":     login.User,
+		"TWINREEL_NATS_PASSWORD": login.Password,
 	}
 	if tmp := os.Getenv("TMPDIR"); tmp != "" {
 		env["TMPDIR"] = tmp

@@ -159,10 +159,14 @@ func hasLeastCredentials(t *testing.T, s *stack.Stack) {
 	secrets := map[string]string{
 		"S3 writer": w.S3.Writer.Secret, "S3 reader": w.S3.Reader.Secret, "Azure writer": w.Azure.WriterSAS,
 		"Azure reader": w.Azure.ReaderSAS, "webhook": "a secret", "S3 owner": w.S3.Root.Secret, "Azure account": w.Azure.Key,
+		"NATS owner": w.NATS.User, // test accounts' users have one password; in their names they differ
+	}
+	for program, login := range w.NATS.Logins {
+		secrets["NATS "+program] = login.User
 	}
 	for program, want := range map[string][]string{
-		fleet.Ingress: {"webhook"}, fleet.WorkerPrimary: {"S3 writer"}, fleet.WorkerBackup: {"Azure writer"},
-		fleet.Reconciler: {"Azure reader", "S3 reader"},
+		fleet.Ingress: {"NATS ingress", "webhook"}, fleet.WorkerPrimary: {"NATS worker-primary", "S3 writer"},
+		fleet.WorkerBackup: {"Azure writer", "NATS worker-backup"}, fleet.Reconciler: {"Azure reader", "NATS reconciler", "S3 reader"},
 	} {
 		environ := f.Environ()
 		if program != fleet.Reconciler {

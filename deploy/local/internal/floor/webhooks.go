@@ -15,15 +15,15 @@ import (
 
 // Door is what the leanest taker of webhooks needs. It is JSON on the way to its process.
 type Door struct {
-	NATS, User, Password string
-	Subject              string
-	Secret               string
+	NATS, CA, User, Password string
+	Subject                  string
+	Secret                   string
 }
 
 // Listen takes webhooks on l until ctx ends: it checks the signature, publishes the body as it came, waits for the
 // stream's acknowledgement, and answers.
 func (d Door) Listen(ctx context.Context, l net.Listener) error {
-	nc, err := nats.Connect(d.NATS, nats.UserInfo(d.User, d.Password))
+	nc, err := nats.Connect(d.NATS, nats.RootCAs(d.CA), nats.UserInfo(d.User, d.Password), nats.CustomInboxPrefix("_INBOX.ingress"))
 	if err != nil {
 		return err
 	}

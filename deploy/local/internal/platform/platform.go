@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -133,6 +134,24 @@ func (p *Platform) SetIngressURL(url string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.ingress = strings.TrimSuffix(url, "/")
+}
+
+// SetSecret sets what the webhooks of source "default" are signed with from now on.
+func (p *Platform) SetSecret(secret string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cfg.Sources = maps.Clone(p.cfg.Sources)
+	s := p.cfg.Sources[defaultSource]
+	s.Secret = secret
+	p.cfg.Sources[defaultSource] = s
+}
+
+// signing is how a source signs now.
+func (p *Platform) signing(source string) (Signing, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s, ok := p.cfg.Sources[source]
+	return s, ok
 }
 
 // Close ends every transfer and webhook, and returns once no goroutine of the platform is left. It may be called twice.

@@ -106,7 +106,7 @@ func (p *Platform) Forged(rec *Recording, how Forgery) Hook {
 	e := p.event(rec)
 	e.RecordingID = "forged-" + rec.ID
 	body := encode(e)
-	s := p.cfg.Sources[rec.Source]
+	s, _ := p.signing(rec.Source)
 	switch how {
 	case WrongSecret:
 		s.Secret = forgedSecret(s)
@@ -138,7 +138,7 @@ func forgedSecret(s Signing) string {
 func (p *Platform) Sign(source string, body []byte) Hook { return p.sign(source, body) }
 
 func (p *Platform) sign(source string, body []byte) Hook {
-	s, known := p.cfg.Sources[source]
+	s, known := p.signing(source)
 	if !known {
 		s.Scheme = Unsigned
 	}

@@ -40,16 +40,17 @@ func (s *Stack) describeAzure(set tools.Set, port int) error {
 		ServiceURL: "http://" + loopback(port) + "/" + account, Account: account, Container: "recordings",
 		Key: base64.StdEncoding.EncodeToString([]byte(secret(32))),
 	}
+	s.azureArgs = []string{
+		set.Azurite, "--blobHost", "127.0.0.1", "--blobPort", strconv.Itoa(port), "--location", dir,
+		// Longer than any client keeps an idle connection, so that none is closed under a request.
+		"--blobKeepAliveTimeout", "300",
+		"--skipApiVersionCheck", "--disableTelemetry", "--silent",
+	}
 	s.Azure = &Server{
 		Name: "azurite", Addr: loopback(port),
 		spec: process.Spec{
 			Name: "azurite", Path: set.Node, Dir: dir, Log: filepath.Join(s.Dir, "azure.log"),
-			Args: []string{
-				set.Azurite, "--blobHost", "127.0.0.1", "--blobPort", strconv.Itoa(port), "--location", dir,
-				// Longer than any client keeps an idle connection, so that none is closed under a request.
-				"--blobKeepAliveTimeout", "300",
-				"--skipApiVersionCheck", "--disableTelemetry", "--silent",
-			},
+			Args: s.azureArgs,
 			Env: append(os.Environ(), "AZURITE_ACCOUNTS="+account+":"+s.AzureAccess.Key),
 		},
 		ready: answers("http://"+loopback(port), 0),
@@ -73,20 +74,28 @@ func (a *AzureAccess) createContainer(ctx context.Context) error {
 	if _, err := client.Create(ctx, nil); err != nil {
 		return fmt.Errorf("create the container %s: %w", a.Container, err)
 	}
-	a.WriterSAS, err = a.sign(cred, sas.ContainerPermissions{Read: true, Create: true, Write: true, Tag: true})
+	return a.signAll()
+}
+
+// signAll makes the two limited keys, good for a month.
+func (a *AzureAccess) signAll() error {
+	cred, err := container.NewSharedKeyCredential(a.Account, a.Key)
 	if err != nil {
+		return fmt.Errorf("use the Azure account key: %w", err)
+	}
+	end := time.Now().Add(30 * 24 * time.Hour)
+	if a.WriterSAS, err = a.WriterUntil(end); err != nil {
 		return err
 	}
-	a.ReaderSAS, err = a.sign(cred, sas.ContainerPermissions{Read: true, List: true, Tag: true})
+	a.ReaderSAS, err = a.sign(cred, end, sas.ContainerPermissions{Read: true, List: true, Tag: true})
 	return err
 }
 
-// sign makes an access token to the container, good for a month.
-func (a *AzureAccess) sign(cred *container.SharedKeyCredential, may sas.ContainerPermissions) (string, error) {
-	now := time.Now().UTC()
+// sign makes an access token to the container.
+func (a *AzureAccess) sign(cred *container.SharedKeyCredential, end time.Time, may sas.ContainerPermissions) (string, error) {
 	q, err := sas.BlobSignatureValues{
 		Protocol: sas.ProtocolHTTPSandHTTP, ContainerName: a.Container, Permissions: may.String(),
-		StartTime: now.Add(-time.Hour), ExpiryTime: now.Add(30 * 24 * time.Hour),
+		StartTime: time.Now().UTC().Add(-time.Hour), ExpiryTime: end.UTC(),
 	}.SignWithSharedKey(cred)
 	if err != nil {
 		return "", fmt.Errorf("sign an Azure access token: %w", err)

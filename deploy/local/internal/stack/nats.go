@@ -9,20 +9,24 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/twinreel/twinreel/deploy/local/internal/process"
 	"github.com/twinreel/twinreel/deploy/local/internal/tools"
-	"github.com/twinreel/twinreel/pkg/testenv"
+	"github.com/twinreel/twinreel/deploy/local/natsserver"
 )
 
-// testAccounts is how many accounts tests share among each other.
-const testAccounts = 40
+// Login is a user of NATS.
+type Login struct{ User, Password string }
 
 // NATSAccess is how to reach NATS.
 type NATSAccess struct {
-	URL, MonitorURL string
-	// User and Password are of the account that the programs work in.
+	// TLSURL is how the programs reach it: they check the server's certificate against CA, a file. URL is without TLS, for
+	// tests of single packages; a server in production takes no such connections.
+	TLSURL, CA, URL string
+	MonitorURL      string
+	// Logins are of the programs, by name, and of provisioning: each may do what package natsserver says.
+	Logins map[string]Login
+	// User and Password may do everything in the account that the programs work in; only the stack itself and tests use them.
 	User, Password string
 	// SystemUser and SystemPassword are of the system account.
 	SystemUser, SystemPassword string
@@ -33,21 +37,24 @@ func (s *Stack) describeNATS(set tools.Set, port, monitor int) error {
 	if err != nil {
 		return err
 	}
+	if s.natsCertificate, err = s.Authority.Issue("nats", "127.0.0.1", "localhost"); err != nil {
+		return err
+	}
 	s.NATSAccess = NATSAccess{
-		URL: "nats://" + loopback(port), MonitorURL: "http://" + loopback(monitor),
-		User: "twinreel", Password: secret(16), SystemUser: "system", SystemPassword: secret(16),
+		TLSURL: "tls://" + loopback(port), CA: s.Authority.CA, URL: "nats://" + loopback(port), MonitorURL: "http://" + loopback(monitor),
+		Logins: map[string]Login{}, User: "twinreel", Password: secret(16), SystemUser: "system", SystemPassword: secret(16),
 	}
-	config := filepath.Join(dir, "nats.conf")
-	s.natsConfigured = func(sync string) error {
-		return os.WriteFile(config, []byte(s.natsConfig(dir, port, monitor, sync)), 0o600)
+	for _, user := range natsserver.Users() {
+		s.NATSAccess.Logins[user] = Login{user, secret(16)}
 	}
+	s.natsConf = natsConf{name: "local", dir: dir, port: port, monitor: monitor, certificate: s.natsCertificate, access: s.NATSAccess}
 	if err := s.Sync(true); err != nil {
 		return err
 	}
 	s.NATS = &Server{
 		Name: "nats-server", Addr: loopback(port),
 		spec: process.Spec{
-			Name: "nats-server", Path: set.NATS, Args: []string{"-c", config}, Env: os.Environ(),
+			Name: "nats-server", Path: set.NATS, Args: []string{"-c", s.natsConf.file()}, Env: os.Environ(),
 			Log: filepath.Join(s.Dir, "nats.log"),
 		},
 		ready: answers(s.NATSAccess.MonitorURL+"/healthz", http.StatusOK),
@@ -58,43 +65,25 @@ func (s *Stack) describeNATS(set tools.Set, port, monitor int) error {
 // Sync makes the NATS server, from its next start on, sync every write to disk, as it always does unless told otherwise, or
 // leave that to the system, which is quicker where much has to be filled in before anything is measured.
 func (s *Stack) Sync(every bool) error {
-	sync := "always"
+	s.natsConf.sync = "always"
 	if !every {
-		sync = "2m"
+		s.natsConf.sync = "2m"
 	}
-	if err := s.natsConfigured(sync); err != nil {
-		return fmt.Errorf("write the NATS server's configuration: %w", err)
-	}
-	return nil
-}
-
-// natsConfig is the server's configuration: when writes are synced to disk, one account for the programs, one for the
-// system, and one JetStream world for each group of tests.
-func (s *Stack) natsConfig(dir string, port, monitor int, sync string) string {
-	a := s.NATSAccess
-	var b strings.Builder
-	fmt.Fprintf(&b, "server_name: local\nlisten: %q\nhttp: %q\n", loopback(port), loopback(monitor))
-	// Accounts reserve what their streams may grow to, and there are many of them: the sum is far beyond this disk.
-	fmt.Fprintf(&b, "jetstream { store_dir: %q, sync_interval: %q, max_file_store: 1TB, max_memory_store: 1GB }\n", dir, sync)
-	fmt.Fprintf(&b, "system_account: SYS\naccounts {\n  SYS: { users: [{user: %s, password: %q}] }\n",
-		a.SystemUser, a.SystemPassword)
-	fmt.Fprintf(&b, "  TWINREEL: { jetstream: enabled, users: [{user: %s, password: %q}] }\n", a.User, a.Password)
-	for n := 1; n <= testAccounts; n++ {
-		fmt.Fprintf(&b, "  test%02d: { jetstream: enabled, users: [{user: test%02d, password: %q}] }\n",
-			n, n, testenv.NATSPassword)
-	}
-	b.WriteString("}\n")
-	return b.String()
+	return s.natsConf.write()
 }
 
 // answers returns a check that passes once a GET of url is answered with the status, or with any where status is 0.
 func answers(url string, status int) func(context.Context) error {
+	return answersTo(http.DefaultClient, url, status)
+}
+
+func answersTo(client *http.Client, url string, status int) func(context.Context) error {
 	return func(ctx context.Context) error {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 		if err != nil {
 			return err
 		}
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := client.Do(req)
 		if err != nil {
 			return err
 		}

@@ -97,7 +97,7 @@ func (a S3Access) createBucket(ctx context.Context) error {
 	}); err != nil {
 		return fmt.Errorf("turn on versions for the bucket %s: %w", a.Bucket, err)
 	}
-	if _, err := root.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: bucket, Policy: aws.String(a.policy())}); err != nil {
+	if _, err := root.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: bucket, Policy: aws.String(a.policy(a.Writer))}); err != nil {
 		return fmt.Errorf("set the policy of the bucket %s: %w", a.Bucket, err)
 	}
 	return nil
@@ -106,30 +106,40 @@ func (a S3Access) createBucket(ctx context.Context) error {
 // addS3User makes a user by the server's own command.
 func (s *Stack) addS3User(ctx context.Context, set tools.Set, k Keys) error {
 	cmd := exec.CommandContext(ctx, set.Versitygw, "admin", "create-user", "--access", k.Access, "--secret", k.Secret, "--role", "user")
-	a := s.S3Access
-	cmd.Env = append(os.Environ(), "ADMIN_ENDPOINT_URL="+a.Endpoint, "ADMIN_REGION="+a.Region,
-		"ADMIN_ACCESS_KEY="+a.Root.Access, "ADMIN_SECRET_KEY="+a.Root.Secret)
+	cmd.Env = s.s3Admin()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("make the S3 user %s: %w: %s", k.Access, err, strings.TrimSpace(string(out)))
 	}
 	return nil
 }
 
-// policy is the bucket's: the least that each of the two users needs.
-func (a S3Access) policy() string {
+// s3Admin is the environment of the server's own commands.
+func (s *Stack) s3Admin() []string {
+	a := s.S3Access
+	return append(os.Environ(), "ADMIN_ENDPOINT_URL="+a.Endpoint, "ADMIN_REGION="+a.Region,
+		"ADMIN_ACCESS_KEY="+a.Root.Access, "ADMIN_SECRET_KEY="+a.Root.Secret)
+}
+
+// policy is the bucket's: the least that the reader needs, and the writer, who may have several keys at once.
+func (a S3Access) policy(writers ...Keys) string {
 	bucket := "arn:aws:s3:::" + a.Bucket
-	allow := func(k Keys, resource string, actions ...string) map[string]any {
-		return map[string]any{"Effect": "Allow", "Principal": k.Access, "Resource": resource, "Action": actions}
+	allow := func(who []Keys, resource string, actions ...string) map[string]any {
+		var principals []string
+		for _, k := range who {
+			principals = append(principals, k.Access)
+		}
+		return map[string]any{"Effect": "Allow", "Principal": principals, "Resource": resource, "Action": actions}
 	}
+	readers := []Keys{a.Reader}
 	b, err := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": []any{
-		allow(a.Writer, bucket, "s3:ListBucket", "s3:ListBucketMultipartUploads"),
-		allow(a.Writer, bucket+"/*", "s3:PutObject", "s3:PutObjectTagging", "s3:PutObjectRetention", "s3:GetObject",
+		allow(writers, bucket, "s3:ListBucket", "s3:ListBucketMultipartUploads"),
+		allow(writers, bucket+"/*", "s3:PutObject", "s3:PutObjectTagging", "s3:PutObjectRetention", "s3:GetObject",
 			"s3:GetObjectTagging", "s3:GetObjectAttributes", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"),
-		allow(a.Reader, bucket, "s3:ListBucket", "s3:ListBucketVersions", "s3:GetBucketVersioning",
+		allow(readers, bucket, "s3:ListBucket", "s3:ListBucketVersions", "s3:GetBucketVersioning",
 			"s3:ListBucketMultipartUploads"),
-		allow(a.Reader, bucket+"/*", "s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTagging",
+		allow(readers, bucket+"/*", "s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTagging",
 			"s3:GetObjectVersionTagging", "s3:GetObjectAttributes", "s3:GetObjectRetention"),
-		allow(a.Reader, bucket+"/audit/*", "s3:PutObject"),
+		allow(readers, bucket+"/audit/*", "s3:PutObject"),
 	}})
 	if err != nil {
 		panic(err) // maps of strings always marshal

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -60,6 +62,14 @@ func (s *Server) Freeze() error { return s.running((*process.Process).Freeze) }
 
 // Thaw lets a frozen server go on.
 func (s *Server) Thaw() error { return s.running((*process.Process).Thaw) }
+
+// setEnv sets a variable of the server's environment, from its next start on.
+func (s *Server) setEnv(name, value string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	env := slices.DeleteFunc(slices.Clone(s.spec.Env), func(line string) bool { return strings.HasPrefix(line, name+"=") })
+	s.spec.Env = append(env, name+"="+value)
+}
 
 // Log is the file that the server's output goes to.
 func (s *Server) Log() string { return s.spec.Log }

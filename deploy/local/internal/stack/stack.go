@@ -1,6 +1,6 @@
 // Package stack runs the real servers that Twinreel needs, on one machine, on free loopback ports, in one temporary
-// folder: NATS with JetStream, Redis, an S3 server and an Azure Blob server. Closing the stack ends them all and
-// removes the folder.
+// folder: NATS with JetStream, Redis, an S3 server and an Azure Blob server; where asked for, also a NATS cluster and a Redis
+// with Sentinels. Closing the stack ends them all and removes the folder.
 package stack
 
 import (
@@ -26,14 +26,21 @@ type Stack struct {
 	// RedisIs says in words which Redis runs.
 	RedisIs string
 
+	// Authority issues the certificates of servers that speak TLS.
+	Authority *Authority
+
 	NATS, Redis, S3, Azure *Server
 	NATSAccess             NATSAccess
 	RedisURL               string
 	S3Access               S3Access
 	AzureAccess            AzureAccess
 
-	worlds         atomic.Int32
-	natsConfigured func(sync string) error // writes the NATS server's configuration
+	set             tools.Set
+	worlds          atomic.Int32
+	natsConf        natsConf
+	natsCertificate Pair
+	azureArgs       []string
+	more            []*Server // those that were started besides
 }
 
 // Start starts everything and prepares the stores. Where that fails, what was started is ended again.
@@ -46,7 +53,7 @@ func Start(ctx context.Context, set tools.Set) (s *Stack, err error) {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return nil, fmt.Errorf("make the stack's folder: %w", err)
 	}
-	s = &Stack{Dir: dir, RedisIs: set.RedisIs}
+	s = &Stack{Dir: dir, RedisIs: set.RedisIs, set: set}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -62,6 +69,13 @@ func Start(ctx context.Context, set tools.Set) (s *Stack, err error) {
 
 // describe chooses ports and secrets, and lays out each server's folder.
 func (s *Stack) describe(set tools.Set) error {
+	dir, err := s.folder("certificates")
+	if err != nil {
+		return err
+	}
+	if s.Authority, err = newAuthority(dir); err != nil {
+		return err
+	}
 	p, err := freePorts(5)
 	if err != nil {
 		return err
@@ -102,7 +116,7 @@ func (s *Stack) Servers() []*Server {
 			all = append(all, server)
 		}
 	}
-	return all
+	return append(all, s.more...)
 }
 
 // Close ends every server and removes the folder. It may be called more than once.

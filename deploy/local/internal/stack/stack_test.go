@@ -65,6 +65,8 @@ func TestAStack(t *testing.T) {
 		{"has worlds that do not see each other", worldsDoNotSeeEachOther},
 		{"keeps ports and data when its servers are stopped", serversKeepPortAndData},
 		{"does not answer while frozen, and does again when thawed", frozenServerDoesNotAnswer},
+		{"has a NATS cluster where asked, that survives its leader", aClusterSurvivesItsLeader},
+		{"has a Redis that fails over where asked", aRedisFailsOver},
 		{"leaves nothing behind when closed", closeLeavesNothing},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, s) })

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
-	"github.com/twinreel/twinreel/pkg/testenv"
 )
 
 // World is all that one Twinreel needs of a stack, apart from every other world on it: a NATS account, a prefix in
@@ -30,7 +28,7 @@ func (s *Stack) NewWorld(ctx context.Context) (World, error) {
 	}
 	w := s.World()
 	name := fmt.Sprintf("world-%02d", n)
-	w.NATS.User, w.NATS.Password = fmt.Sprintf("test%02d", n), testenv.NATSPassword
+	w.NATS = testAccess(w.NATS, n)
 	w.RedisPrefix, w.S3.Bucket, w.Azure.Container = name, name, name
 	return w, errors.Join(w.S3.createBucket(ctx), w.Azure.createContainer(ctx))
 }
