@@ -96,7 +96,11 @@ func (b *breakIt) run(ctx context.Context) error {
 // play plays rows and then, by itself, since it is a measurement, the isolation table.
 func (b *breakIt) play(ctx context.Context, t tools.Tools, rows []chaos.Row, isolation bool) (report chaos.Report, err error) {
 	start := time.Now()
-	report = chaos.NewReport(append(tools.Servers(), b.Set.RedisIs), b.Rounds)
+	redis := b.Set.RedisIs
+	if b.Set.RedisIsReal {
+		redis = "redis-server"
+	}
+	report = chaos.NewReport(append(tools.Servers(), redis), b.Rounds)
 	if len(rows) > 0 {
 		fmt.Fprintf(t.Say, "playing %d rows, %d times …\n", len(rows), b.Rounds)
 		err = chaos.Run(ctx, b.Config, rows, func(r chaos.Result) {

@@ -260,5 +260,5 @@ func through(address, host string) string {
 	return u.String()
 }
 
-// within makes the bed's files found again by a name.
+// within is a folder or file of the servers, by its name.
 func (b *bed) within(name string) string { return filepath.Join(b.stack.Dir, name) }

@@ -162,7 +162,10 @@ func verdict(all []Result) string {
 
 // cell is a text as it may stand in a table.
 func cell(s string) string {
-	s, _, _ = strings.Cut(strings.ReplaceAll(strings.ReplaceAll(s, "|", "\\|"), "nothing more", "–"), "; its last lines")
+	if s == "nothing more" {
+		return "–"
+	}
+	s, _, _ = strings.Cut(strings.ReplaceAll(s, "|", "\\|"), "; its last lines")
 	return strings.Join(strings.Fields(s), " ")
 }
 

@@ -20,6 +20,7 @@ type ill struct {
 	mend           func(ctx context.Context, b *bed) error
 	partly         bool // some recordings may get through
 	lasting        time.Duration
+	says           string // the worker's metric that must not be 0 while the store is ill; ingress must then route past it
 }
 
 // s3Rows are what can go wrong with the primary tier's store.
@@ -114,7 +115,7 @@ func open(at func(*bed) *gate.Gate) func(context.Context, *bed) error {
 
 func answering(at func(*bed) *gate.Gate, name, injected string, a gate.Answer, short bool) ill {
 	return ill{
-		name: name, injected: injected + " to everything", short: short, mend: open(at),
+		name: name, injected: injected + " to everything", short: short, mend: open(at), says: tells(a.Status),
 		hurt: func(_ context.Context, b *bed) error {
 			at(b).Set(gate.Rule{Answer: &a})
 			return nil
@@ -122,13 +123,27 @@ func answering(at func(*bed) *gate.Gate, name, injected string, a gate.Answer, s
 	}
 }
 
+// tells is the metric by which a worker tells of such answers.
+func tells(status int) string {
+	switch status {
+	case http.StatusForbidden, http.StatusUnauthorized:
+		return "twinreel_tier_parked"
+	default:
+		return "twinreel_breaker_state"
+	}
+}
+
 // storeRows makes rows of illnesses: in each the sibling must have everything while the store is ill.
 func storeRows(cloud, tier string, ills []ill, more ...Row) (rows []Row) {
 	prefix := map[string]string{"S3": "s3-", "Azure": "azure-"}[cloud]
 	for _, i := range ills {
+		seen := sibling(tier) + " has every recording meanwhile"
+		if i.says != "" {
+			seen += fmt.Sprintf("; %s says so, and ingress routes new events past %s until it is well", i.says, tier)
+		}
 		rows = append(rows, Row{
 			Name: prefix + i.name, Group: cloud, Short: i.short, on: i.on, Injected: i.injected,
-			Seen: fmt.Sprintf("%s has every recording meanwhile", sibling(tier)),
+			Seen: seen,
 			play: func(ctx context.Context, b *bed) error { return b.sick(ctx, tier, i) },
 		})
 	}
@@ -149,6 +164,9 @@ func (b *bed) sick(ctx context.Context, tier string, i ill) error {
 		return errors.Join(err, i.mend(ctx, b))
 	}
 	b.see("%s had all %d after %s", well, few, seconds(time.Since(start)))
+	if err := b.told(ctx, tier, i); err != nil {
+		return errors.Join(err, i.mend(ctx, b))
+	}
 	if err := pause(ctx, max(i.lasting-time.Since(start), 3*time.Second)); err != nil {
 		return err
 	}
@@ -160,7 +178,44 @@ func (b *bed) sick(ctx context.Context, tier string, i ill) error {
 	if err := i.mend(ctx, b); err != nil {
 		return err
 	}
-	return b.restAgain(ctx, "after it was mended")
+	if err := b.restAgain(ctx, "after it was mended"); err != nil || i.says == "" {
+		return err
+	}
+	start = time.Now()
+	err := eventually(ctx, 90*time.Second, "ingress routes to it again", b.weighs(tier, 1))
+	b.see("ingress gave it new events again %s later", seconds(time.Since(start)))
+	return err
+}
+
+// told waits until the worker says what its store does, and ingress routes past it.
+func (b *bed) told(ctx context.Context, tier string, i ill) error {
+	if i.says == "" {
+		return nil
+	}
+	start := time.Now()
+	says := func(ctx context.Context) error { return counts(ctx, b.worker(tier), 1, i.says) }
+	if err := eventually(ctx, time.Minute, "the worker says that its store is ill", says); err != nil {
+		return err
+	}
+	if err := eventually(ctx, time.Minute, "ingress routes past it", b.weighs(tier, 0)); err != nil {
+		return err
+	}
+	b.see("%s was not 0, and ingress routed past %s, at the latest %s after that", i.says, tier, seconds(time.Since(start)))
+	return nil
+}
+
+// weighs tells whether ingress gives a tier that weight.
+func (b *bed) weighs(tier string, want float64) func(context.Context) error {
+	return func(ctx context.Context) error {
+		m, err := b.ingress.Metrics(ctx)
+		if err != nil {
+			return err
+		}
+		if got := m.Sum("twinreel_tier_weight", fmt.Sprintf("tier=%q", tier)); got != want {
+			return fmt.Errorf("its weight is %v, want %v", got, want)
+		}
+		return nil
+	}
 }
 
 // storeDiskFull fills the disk below a store.
