@@ -42,6 +42,10 @@ test: $(LOCAL) ## everything that must pass: builds, vet, import rules, and all 
 bench: $(LOCAL) ## measure it against a floor, the leanest program that does the same work; BENCH='--rows copy-1MiB' for some rows
 	@$(LOCAL) bench $(BENCH)
 
+.PHONY: chaos
+chaos: $(LOCAL) ## break servers, stores, lines and programs, and prove that nothing is lost; CHAOS='--rows s3-' for some rows
+	@$(LOCAL) chaos $(CHAOS)
+
 .PHONY: lint
 lint: $(GOLANGCI) ## golangci-lint and gofumpt over every module
 	@set -e; for m in $(MODULES); do echo "lint $$m"; (cd $$m && $(CURDIR)/$(GOLANGCI) run ./...); done

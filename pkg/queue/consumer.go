@@ -47,6 +47,7 @@ func (l *Later) Unwrap() error { return l.Err }
 const (
 	ackTimeout = 5 * time.Second // for one confirmed acknowledgement
 	ackTries   = 3
+	lastAck    = 500 * time.Millisecond // for one that the end of the drain time befalls
 )
 
 // Consumer pulls the lanes of one tier: never more than there are free slots.
@@ -93,7 +94,7 @@ func (c *Consumer) handle(ctx, drain context.Context, lane Lane, msg jetstream.M
 	var later *Later
 	switch {
 	case verdict == nil:
-		c.ack(msg, meta)
+		c.ack(drain, msg, meta)
 	case drain.Err() == nil && errors.As(verdict, &later):
 		c.handBack(msg, meta, later.After)
 	default:
@@ -121,15 +122,20 @@ func keepAlive(ctx context.Context, msg jetstream.Msg) <-chan struct{} {
 }
 
 // ack acknowledges and waits until the server has confirmed it. A lost confirmation costs a redelivery, which finds the
-// object by its Stat.
-func (c *Consumer) ack(msg jetstream.Msg, meta *jetstream.MsgMetadata) {
+// object by its Stat; so once the drain time is over a server that does not answer is not waited for.
+func (c *Consumer) ack(drain context.Context, msg jetstream.Msg, meta *jetstream.MsgMetadata) {
 	var err error
 	for range ackTries {
 		ctx, cancel := context.WithTimeout(context.Background(), ackTimeout)
+		stop := context.AfterFunc(drain, func() { time.AfterFunc(lastAck, cancel) })
 		err = msg.DoubleAck(ctx)
+		stop()
 		cancel()
 		if err == nil || errors.Is(err, jetstream.ErrMsgAlreadyAckd) {
 			return
+		}
+		if drain.Err() != nil {
+			break
 		}
 	}
 	c.Log.Warn("acknowledgement not confirmed; the message will come again", zap.Stringer("tier", c.Tier),

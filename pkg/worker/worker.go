@@ -117,7 +117,7 @@ func (w *Worker) consume(ctx, drain context.Context, js jetstream.JetStream, wit
 const (
 	startPause       = 500 * time.Millisecond
 	agreementTimeout = 5 * time.Second
-	flushTimeout     = 3 * time.Second
+	flushTimeout     = time.Second // less than a program has to end after its drain time-out
 )
 
 // agreement waits until everything that the worker needs in JetStream exists, and opens the digests' bucket. It logs

@@ -153,11 +153,9 @@ func (b *bed) settle() {
 // compare reads all of both stores and holds them against what the platform knows.
 func (b *bed) compare() outside.Report {
 	b.t.Helper()
-	azure, err := outside.NewAzure(b.stack.AzureAccess.ContainerURL(), b.stack.AzureAccess.ReaderSAS)
+	stores, err := outside.Of(b.stack.World())
 	b.must(err)
-	a := b.stack.S3Access
-	s3 := outside.NewS3(a.Endpoint, a.Region, a.Bucket, a.Root.Access, a.Root.Secret)
-	report, err := outside.Reader{Stores: []outside.Store{s3, azure}, Parallel: 4}.Compare(b.t.Context(), outside.FromPlatform(b.platform))
+	report, err := outside.Reader{Stores: stores, Parallel: 4}.Compare(b.t.Context(), outside.FromPlatform(b.platform))
 	b.must(err)
 	return report
 }

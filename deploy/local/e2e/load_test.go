@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"math"
-	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -16,19 +14,11 @@ import (
 
 const mib = 1 << 20
 
-// mixture makes n recordings from 1 KiB to largest bytes: the more, the smaller. bend makes small ones more frequent; 1
-// spreads the sizes evenly over the orders of magnitude.
+// mixture makes n recordings of all sizes: see platform.Mixture.
 func (b *bed) mixture(n int, largest, bend float64, seed uint64) (recordings []*platform.Recording, total int64) {
 	b.t.Helper()
-	r := rand.New(rand.NewPCG(seed, 7))
-	formats := []string{"wav", "wav", "wav", "mp3", "ogg", "m4a"}
-	for i, place := range r.Perm(n) {
-		size := int64(1024 * math.Pow(largest/1024, math.Pow(float64(place)/float64(n-1), bend)))
-		rec := b.add(platform.Spec{
-			Size: size, Format: formats[i%len(formats)], SendSize: i%2 == 0, SendSHA256: i%5 == 0,
-		})
-		recordings, total = append(recordings, rec), total+size
-	}
+	recordings, total, err := b.platform.Mixture(n, largest, bend, seed)
+	b.must(err)
 	return recordings, total
 }
 

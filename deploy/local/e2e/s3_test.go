@@ -36,18 +36,7 @@ func (b *bed) partsUp(ctx context.Context, key string, n int) error {
 // parts counts the parts of all open uploads of the key.
 func (b *bed) parts(key string) int {
 	b.t.Helper()
-	a := b.stack.S3Access
-	client := a.Client(a.Root)
-	uploads, err := client.ListMultipartUploads(b.t.Context(), &s3.ListMultipartUploadsInput{Bucket: &a.Bucket})
+	n, err := b.stack.S3Access.OpenParts(b.t.Context(), key)
 	b.must(err)
-	n := 0
-	for _, u := range uploads.Uploads {
-		if aws.ToString(u.Key) != key {
-			continue
-		}
-		parts, err := client.ListParts(b.t.Context(), &s3.ListPartsInput{Bucket: &a.Bucket, Key: u.Key, UploadId: u.UploadId})
-		b.must(err)
-		n += len(parts.Parts)
-	}
 	return n
 }

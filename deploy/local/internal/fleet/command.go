@@ -21,11 +21,17 @@ type Result struct {
 
 // Command runs the operator's command line (`reconciler …`) to its end. Another exit code than 0 is no error here.
 func (f *Fleet) Command(ctx context.Context, args ...string) (Result, error) {
+	return f.CommandWith(ctx, nil, args...)
+}
+
+// CommandWith is Command with other settings than the fleet's, KEY=value.
+func (f *Fleet) CommandWith(ctx context.Context, env []string, args ...string) (Result, error) {
 	cmd := exec.CommandContext(ctx, filepath.Join(f.cfg.Bin, Reconciler), args...)
-	cmd.Env, cmd.Dir = f.environ(Reconciler), f.cfg.Dir
+	own := map[string]string{}
 	if len(args) > 0 && args[0] == "provision" {
-		cmd.Env = f.environ(Reconciler, f.Provisioner())
+		own = f.Provisioner()
 	}
+	cmd.Env, cmd.Dir = append(f.environ(Reconciler, own), env...), f.cfg.Dir
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()

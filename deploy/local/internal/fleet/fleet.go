@@ -55,6 +55,13 @@ func New(cfg Config) (*Fleet, error) {
 	return &Fleet{cfg: cfg, started: make(map[string]int)}, nil
 }
 
+// Use lets all that is started from now on come from another folder of binaries.
+func (f *Fleet) Use(bin string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cfg.Bin = bin
+}
+
 // Start starts one more instance of a program, with added variables (name to value, over all others), and returns at
 // once: it may not be ready yet, nor ever become so.
 func (f *Fleet) Start(program string, env map[string]string) (*Program, error) {

@@ -31,6 +31,7 @@ type Program struct {
 	mu     sync.Mutex
 	proc   *process.Process
 	killed bool
+	asked  bool // to end, by this package
 	peak   int64
 }
 
@@ -75,7 +76,7 @@ func (p *Program) start() error {
 	if err != nil {
 		return err
 	}
-	p.proc, p.killed = proc, false
+	p.proc, p.killed, p.asked = proc, false, false
 	return nil
 }
 
@@ -91,6 +92,13 @@ func (p *Program) PID() int { return p.process().PID() }
 
 // Running tells whether the program runs.
 func (p *Program) Running() bool { return p.process().Running() }
+
+// Asked tells whether the program, as it was last started, was asked or made to end.
+func (p *Program) Asked() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.asked
+}
 
 // Done is closed when the program, as it runs now, has ended.
 func (p *Program) Done() <-chan struct{} { return p.process().Done() }
@@ -121,7 +129,7 @@ func (p *Program) Readyz(ctx context.Context) (ready bool, body []byte, err erro
 // Kill ends the program at once, as a machine that loses power would.
 func (p *Program) Kill() error {
 	p.mu.Lock()
-	p.killed = true
+	p.killed, p.asked = true, true
 	p.mu.Unlock()
 	p.notePeak()
 	return p.process().Kill()
@@ -130,6 +138,9 @@ func (p *Program) Kill() error {
 // Stop ends the program by SIGTERM and waits. Another exit code than 0 is an error, unless it was killed before.
 func (p *Program) Stop() error {
 	p.notePeak()
+	p.mu.Lock()
+	p.asked = true
+	p.mu.Unlock()
 	proc := p.process()
 	if err := proc.Stop(drainPatience); err != nil {
 		return err

@@ -23,6 +23,11 @@ const (
 	versitygw  = "v1.8.0"
 )
 
+// Servers names the servers of a set and their versions, but for Redis, which says so itself.
+func Servers() []string {
+	return []string{"nats-server " + natsServer, "versitygw " + versitygw, "Azurite (deploy/local/azurite)"}
+}
+
 // Tools fetches and remembers where things are.
 type Tools struct {
 	// Root is the top folder of the repository.
