@@ -36,7 +36,15 @@ type options struct {
 	roots    *x509.CertPool
 	resolver *net.Resolver
 	api      *platform.API
+	dial     Dialer
 }
+
+// Dialer connects to an address, as net.Dialer.DialContext does.
+type Dialer func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// Network replaces the network, and with it the check of the addresses that are dialled: there are none in a test that has
+// no network.
+func Network(dial Dialer) Option { return func(o *options) { o.dial = dial } }
 
 // RootCAs sets the certificates that sources are checked against, instead of the system's.
 func RootCAs(pool *x509.CertPool) Option { return func(o *options) { o.roots = pool } }
@@ -67,6 +75,9 @@ func optionsOf(list []Option) options {
 // newHTTP returns an HTTP over two transports that connect makes.
 func newHTTP(c Config, part int64, connect func() *http.Transport, o options) *HTTP {
 	t, ranges := connect(), connect()
+	if o.dial != nil {
+		t.DialContext, ranges.DialContext = o.dial, o.dial
+	}
 	if o.roots != nil {
 		for _, t := range []*http.Transport{t, ranges} {
 			t.TLSClientConfig = &tls.Config{RootCAs: o.roots, MinVersion: tls.VersionTLS12}

@@ -70,8 +70,8 @@ func (r *reel) had(b []byte) bool {
 	return false
 }
 
-// platform is the media host: an HTTP server at the other end of pipes.
-type platform struct {
+// mediaHost is the platform as far as the workers see it: an HTTP server at the other end of pipes.
+type mediaHost struct {
 	mu    sync.Mutex
 	reels []*reel
 	conns chan net.Conn
@@ -79,8 +79,8 @@ type platform struct {
 	web   *http.Server
 }
 
-func newPlatform() *platform {
-	p := &platform{conns: make(chan net.Conn), done: make(chan struct{})}
+func newMediaHost() *mediaHost {
+	p := &mediaHost{conns: make(chan net.Conn), done: make(chan struct{})}
 	for i, size := range reelSizes() {
 		p.reels = append(p.reels, &reel{name: fmt.Sprintf("rec-%d", i), size: size})
 	}
@@ -90,22 +90,20 @@ func newPlatform() *platform {
 }
 
 // dial replaces the network of a mediasource.HTTP.
-func (p *platform) dial(t *http.Transport) {
-	t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-		ours, theirs := net.Pipe()
-		select {
-		case p.conns <- theirs:
-			return ours, nil
-		case <-p.done:
-			return nil, net.ErrClosed
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
+func (p *mediaHost) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	select {
+	case p.conns <- theirs:
+		return ours, nil
+	case <-p.done:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 }
 
 // Accept implements net.Listener.
-func (p *platform) Accept() (net.Conn, error) {
+func (p *mediaHost) Accept() (net.Conn, error) {
 	select {
 	case c := <-p.conns:
 		return c, nil
@@ -115,17 +113,17 @@ func (p *platform) Accept() (net.Conn, error) {
 }
 
 // Close implements net.Listener.
-func (p *platform) Close() error { return nil }
+func (p *mediaHost) Close() error { return nil }
 
 // Addr implements net.Listener.
-func (p *platform) Addr() net.Addr { return &net.TCPAddr{} }
+func (p *mediaHost) Addr() net.Addr { return &net.TCPAddr{} }
 
-func (p *platform) stop() {
+func (p *mediaHost) stop() {
 	close(p.done)
 	_ = p.web.Close()
 }
 
-func (p *platform) find(name string) *reel {
+func (p *mediaHost) find(name string) *reel {
 	for _, r := range p.reels {
 		if strings.HasPrefix(name, r.name) {
 			return r
@@ -135,7 +133,7 @@ func (p *platform) find(name string) *reel {
 }
 
 // ServeHTTP answers as the reel's mood has it.
-func (p *platform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (p *mediaHost) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	reel := p.find(strings.TrimPrefix(r.URL.Path, "/"))
 	mood, body := reel.mood, reel.body(reel.version)

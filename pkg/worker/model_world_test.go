@@ -53,7 +53,7 @@ type model struct {
 	bucket                     *bucket
 	ledger                     *memledger.Ledger
 	depots                     map[tier.Tier]*depot
-	platform                   *platform
+	platform                   *mediaHost
 	accepted                   []accepted
 	late                       []*call
 	promised                   // what the promises are held against
@@ -71,7 +71,7 @@ func newModel(t *testing.T) *model {
 	m := &model{
 		t: t, started: time.Now(), recordings: newStream(queue.Recordings, 10*time.Minute), letters: newStream(queue.DeadLetters, 24*time.Hour),
 		audit: newStream(queue.Audit, 10*time.Minute), durables: map[string]*durable{}, ledger: memledger.New(time.Now), depots: map[tier.Tier]*depot{},
-		platform: newPlatform(), promised: newPromised(),
+		platform: newMediaHost(), promised: newPromised(),
 	}
 	m.bucket = &bucket{model: m, entries: map[string]entry{}}
 	for _, t := range tier.All() {
@@ -141,7 +141,7 @@ func (m *model) start(t tier.Tier) {
 		hands: map[handID]*hand{}, refused: -1,
 	}
 	j := &js{model: m, process: p}
-	p.source = mediasource.NewHTTP(mediasource.Config{RangeThreshold: modelBig, MaxBytes: 1 << 30, AllowHTTP: true, StallTimeout: 30 * time.Second}, modelPart, m.platform.dial)
+	p.source = mediasource.NewHTTP(mediasource.Config{RangeThreshold: modelBig, MaxBytes: 1 << 30, AllowHTTP: true, StallTimeout: 30 * time.Second}, modelPart, mediasource.Network(m.platform.dial))
 	p.Worker = newModelWorker(m, p, j)
 	c := &queue.Consumer{JS: j, Tier: t, Slots: modelSlots, Open: p.open, Log: zap.NewNop()}
 	go func() {

@@ -140,13 +140,13 @@ func TestARedriveThatComesTooLateStillFindsWhatIsThere(t *testing.T) {
 func TestALateRedriveWaitsWhileTheAuditLogIsAway(t *testing.T) {
 	b := newBed(t, "test12")
 	b.source.set(sourceFault(fault.SourceGone, http.StatusForbidden))
-	b.copier.Audit = refusing{}
+	b.copier.Audit = refusingAudit{}
 	b.fails(b.late(7, 1))
 }
 
-// refusing is an audit log that takes nothing.
-type refusing struct{}
+// refusingAudit is an audit log that takes nothing.
+type refusingAudit struct{}
 
-func (refusing) Audit(context.Context, event.Audit) error {
+func (refusingAudit) Audit(context.Context, event.Audit) error {
 	return fault.New(fault.Unavailable, fault.Audit, "publish", errBroken)
 }

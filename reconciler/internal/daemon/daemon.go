@@ -47,7 +47,7 @@ type parts struct {
 
 // Run is the daemon's whole life. NATS, Redis and the stores may be away at any time.
 func Run(ctx context.Context, s *service.Service, c config.Run) error {
-	nc, js, err := queue.Connect(c.NATS, s.Instance, s.Log)
+	nc, js, err := queue.Connect(c.NATS, s.Program, s.Instance, s.Log)
 	if err != nil {
 		return err
 	}
