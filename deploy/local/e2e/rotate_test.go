@@ -37,8 +37,9 @@ type rotation struct {
 // vault is the bed's folder of secrets, each in a file.
 type vault struct {
 	*bed
-	dir  string
-	cash *redis.Client
+	dir    string
+	cash   *redis.Client
+	signed bool // an Azure token that ends soon is in use
 }
 
 // newVault makes a bed whose programs have every secret in a file; start starts them.
@@ -160,9 +161,13 @@ func (v *vault) s3() (func() error, error) {
 	return withdraw, err
 }
 
-// sas puts one that ends soon, so that it is withdrawn by itself when the next one has taken its place.
+// sas puts one that ends soon at first, so that it is withdrawn by itself when the next one has taken its place.
 func (v *vault) sas() (func() error, error) {
-	fresh, err := v.stack.AzureAccess.WriterUntil(time.Now().Add(40 * time.Second))
+	life := time.Hour
+	if !v.signed {
+		life, v.signed = time.Minute, true
+	}
+	fresh, err := v.stack.AzureAccess.WriterUntil(time.Now().Add(life))
 	if err == nil {
 		v.put("azure", fresh)
 	}
@@ -205,11 +210,11 @@ func (v *vault) load() (stop func() int) {
 	var mu sync.Mutex
 	n := 0
 	var senders sync.WaitGroup
-	for range 4 {
+	for range 2 {
 		senders.Go(func() {
 			for i := 1; ctx.Err() == nil; i++ {
 				size := int64(40_000)
-				if i%20 == 0 {
+				if i%10 == 0 {
 					size = 9 << 20 // in parts
 				}
 				r, err := v.platform.Add(platform.Spec{Size: size})
@@ -223,7 +228,7 @@ func (v *vault) load() (stop func() int) {
 				mu.Lock()
 				n++
 				mu.Unlock()
-				v.pause(200 * time.Millisecond)
+				v.pause(500 * time.Millisecond)
 			}
 		})
 	}

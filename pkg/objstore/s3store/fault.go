@@ -23,6 +23,9 @@ type answer struct {
 
 // answered returns the server's refusal in err. ok is false when there was none: the request, or its answer, was lost.
 func answered(err error) (a answer, ok bool) {
+	if errors.Is(err, objstore.ErrNoCredentials) {
+		return a, false // what was answered was not the store
+	}
 	var resp *smithyhttp.ResponseError
 	var api smithy.APIError
 	if errors.As(err, &resp) && resp.Response != nil && resp.Response.Response != nil {

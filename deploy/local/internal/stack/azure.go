@@ -51,7 +51,7 @@ func (s *Stack) describeAzure(set tools.Set, port int) error {
 		spec: process.Spec{
 			Name: "azurite", Path: set.Node, Dir: dir, Log: filepath.Join(s.Dir, "azure.log"),
 			Args: s.azureArgs,
-			Env: append(os.Environ(), "AZURITE_ACCOUNTS="+account+":"+s.AzureAccess.Key),
+			Env:  append(os.Environ(), "AZURITE_ACCOUNTS="+account+":"+s.AzureAccess.Key),
 		},
 		ready: answers("http://"+loopback(port), 0),
 	}
