@@ -171,11 +171,19 @@ func (m *model) agreed(t tier.Tier, r *reel, key string, body []byte) {
 }
 
 // opened, noted and closed follow an upload: IDs are of one tier's store.
-func (m *model) opened(t tier.Tier, id string) { m.uploads[t.String()+" "+id] = false }
+func (m *model) opened(t tier.Tier, id string) { m.upload(t, id, false) }
 
-func (m *model) noted(t tier.Tier, id string) { m.uploads[t.String()+" "+id] = true }
+func (m *model) noted(t tier.Tier, id string) { m.upload(t, id, true) }
+
+func (m *model) upload(t tier.Tier, id string, noted bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.uploads[t.String()+" "+id] = noted
+}
 
 func (m *model) closed(t tier.Tier, id string, err error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if err == nil {
 		delete(m.uploads, t.String()+" "+id)
 	}
