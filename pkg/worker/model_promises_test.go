@@ -221,7 +221,9 @@ func (m *model) isTrue(reason queue.Reason, h *hand) bool {
 		n := len(s.gone)
 		return n >= kindTries && (s.lastFor == 410 || s.gone[n-1].Sub(s.gone[0]) >= goneSpread*modelBase)
 	case queue.SourceUnusable:
-		return s.unusable >= kindTries || h.count >= kindTries && !m.fitting(e)
+		// Of what is read by ranges nobody but the copy itself sees that the whole has another sha256.
+		other := e.Data.Media.SHA256 != "" && m.platform.find(e.Data.RecordingID).served > 0
+		return s.unusable >= kindTries || h.count >= kindTries && (other || !m.fitting(e))
 	case queue.DigestConflict:
 		return m.platform.find(e.Data.RecordingID).served > 0 || !m.fitting(e) || m.planted[object{h.process.tier, e.Data.ObjectKey}]
 	case queue.StoreRefused:
