@@ -77,16 +77,17 @@ func (j *js) Consumer(_ context.Context, _, name string) (jetstream.Consumer, er
 }
 
 // FetchNoWait implements jetstream.Consumer: what the model has put ready for this process.
-func (c *consumer) FetchNoWait(int) (jetstream.MessageBatch, error) {
+func (c *consumer) FetchNoWait(n int) (jetstream.MessageBatch, error) {
 	m := c.process.model
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	b := &batch{ch: make(chan jetstream.Msg, len(c.process.granted))}
 	if c.durable.lane == queue.Backfill {
-		for _, msg := range c.process.granted {
+		n = min(n, len(c.process.granted))
+		for _, msg := range c.process.granted[:n] {
 			b.ch <- msg
 		}
-		c.process.granted = nil
+		c.process.granted = c.process.granted[n:]
 	}
 	close(b.ch)
 	return b, nil
@@ -104,7 +105,6 @@ func (c *consumer) Fetch(n int, _ ...jetstream.FetchOpt) (jetstream.MessageBatch
 		return b, nil
 	}
 	c.process.fetch = b
-	c.process.asks(n)
 	return b, nil
 }
 

@@ -170,11 +170,19 @@ func (m *model) agreed(t tier.Tier, r *reel, key string, body []byte) {
 }
 
 // opened, noted and closed follow an upload: IDs are of one tier's store.
-func (m *model) opened(t tier.Tier, id string) { m.uploads[t.String()+" "+id] = false }
+func (m *model) opened(t tier.Tier, id string) { m.upload(t, id, false) }
 
-func (m *model) noted(t tier.Tier, id string) { m.uploads[t.String()+" "+id] = true }
+func (m *model) noted(t tier.Tier, id string) { m.upload(t, id, true) }
+
+func (m *model) upload(t tier.Tier, id string, noted bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.uploads[t.String()+" "+id] = noted
+}
 
 func (m *model) closed(t tier.Tier, id string, err error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if err == nil {
 		delete(m.uploads, t.String()+" "+id)
 	}
@@ -212,7 +220,9 @@ func (m *model) isTrue(reason queue.Reason, h *hand) bool {
 		n := len(s.gone)
 		return n >= kindTries && (s.lastFor == 410 || s.gone[n-1].Sub(s.gone[0]) >= goneSpread*modelBase)
 	case queue.SourceUnusable:
-		return s.unusable >= kindTries || h.count >= kindTries && !m.fitting(e)
+		// Of what is read by ranges nobody but the copy itself sees that the whole has another sha256.
+		other := e.Data.Media.SHA256 != "" && m.platform.find(e.Data.RecordingID).served > 0
+		return s.unusable >= kindTries || h.count >= kindTries && (other || !m.fitting(e))
 	case queue.DigestConflict:
 		return m.platform.find(e.Data.RecordingID).served > 0 || !m.fitting(e) || m.planted[object{h.process.tier, e.Data.ObjectKey}]
 	case queue.StoreRefused:
