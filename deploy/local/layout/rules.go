@@ -120,6 +120,7 @@ func Arrows() []Arrow {
 		{"objstore/objstoretest", names("fault", "digest", "objstore")},
 		{"mediasource", names("fault", "settings")},
 		{"queue", names("tier", "fault", "settings", "event")},
+		{"lease", names("fault", "queue")}, // leases lie in a bucket that queue provisions and reads
 		{"transfer", names("tier", "fault", "digest", "event", "ledger", "objstore", "mediasource")},
 		{"worker", names("tier", "fault", "settings", "digest", "event", "service", "ledger", "ledger/redisledger", "objstore", "mediasource", "queue", "transfer")},
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"time"
 
+	"github.com/twinreel/twinreel/ingress/internal/route"
 	"github.com/twinreel/twinreel/pkg/fault"
 	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/pkg/service"
@@ -17,6 +18,7 @@ type Config struct {
 	NATS    queue.Config
 	HTTP    HTTP
 	Webhook Webhook
+	Route   route.Config
 }
 
 // HTTP is how ingress listens.

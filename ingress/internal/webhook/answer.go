@@ -3,6 +3,8 @@ package webhook
 import (
 	"encoding/json"
 	"net/http"
+
+	"github.com/twinreel/twinreel/pkg/queue"
 )
 
 // Code is the outcome of a webhook as the contract names it.
@@ -53,9 +55,10 @@ func (c Code) status() (int, string) {
 type outcome struct {
 	code        Code
 	recordingID string
-	key         string // idempotency key
-	detail      string // for errors: which field, what to do; goes to the sender
-	err         error  // for the log only
+	key         string      // idempotency key
+	route       queue.Route // "" where nothing was published
+	detail      string      // for errors: which field, what to do; goes to the sender
+	err         error       // for the log only
 }
 
 // write sends the answer.

@@ -40,10 +40,17 @@ type Publisher interface {
 	Completed(ctx context.Context, r queue.Route, e event.Event, traceparent string) (duplicate bool, err error)
 }
 
+// Router says which tiers take a new recording of that size (bytes; nil: not given) live. It answers from memory, at once.
+// *route.Router is one.
+type Router interface {
+	Route(size *int64) queue.Route
+}
+
 // Options are what a Handler is made of.
 type Options struct {
 	Sources      map[string]config.Source
 	Publisher    Publisher
+	Router       Router
 	Ready        func(context.Context) bool // whether the stream is as it should be
 	MaxBody      settings.Bytes
 	AckTimeout   time.Duration
@@ -156,7 +163,8 @@ func (h *Handler) publish(r *http.Request, p payload) outcome {
 		return out
 	}
 	defer h.gate.leave()
-	duplicate, err := h.Publisher.Completed(ctx, queue.Both, e, traceparent(r.Header))
+	out.route = h.Router.Route(e.Data.Media.Size)
+	duplicate, err := h.Publisher.Completed(ctx, out.route, e, traceparent(r.Header))
 	switch {
 	case errors.Is(err, queue.ErrTooLarge):
 		out.code, out.err, out.detail = TooLarge, err, "the event made of the webhook is longer than the stream takes"
@@ -175,6 +183,9 @@ func (h *Handler) log(source string, o outcome, took time.Duration) {
 	fields := []zap.Field{zap.String("source", source), zap.String("code", string(o.code)), zap.Duration("took", took)}
 	if o.key != "" {
 		fields = append(fields, zap.String("recording_id", o.key))
+	}
+	if o.route != "" {
+		fields = append(fields, zap.String("route", string(o.route)))
 	}
 	if o.detail != "" {
 		fields = append(fields, zap.String("detail", fault.Clean(o.detail)))

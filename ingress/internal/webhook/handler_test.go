@@ -30,16 +30,22 @@ import (
 type published struct {
 	answer func(ctx context.Context) (bool, error)
 	events []event.Event
+	routes []queue.Route
 	trace  string
 }
 
-func (p *published) Completed(ctx context.Context, _ queue.Route, e event.Event, trace string) (bool, error) {
-	p.events, p.trace = append(p.events, e), trace
+func (p *published) Completed(ctx context.Context, r queue.Route, e event.Event, trace string) (bool, error) {
+	p.events, p.routes, p.trace = append(p.events, e), append(p.routes, r), trace
 	if p.answer == nil {
 		return false, nil
 	}
 	return p.answer(ctx)
 }
+
+// routed is a Router that says always the same.
+type routed queue.Route
+
+func (r routed) Route(*int64) queue.Route { return queue.Route(r) }
 
 // fixture is a handler with its outside.
 type fixture struct {
@@ -62,7 +68,7 @@ func newFixture(t *testing.T) *fixture {
 			"default": config.NewSource("default", config.HubSHA256, settings.NewSecret(secret)),
 			"emea":    config.NewSource("emea", config.None),
 		},
-		Publisher: f.published, Ready: func(context.Context) bool { return f.ready.Load() }, MaxBody: 4096, AckTimeout: 200 * time.Millisecond,
+		Publisher: f.published, Router: routed(queue.Both), Ready: func(context.Context) bool { return f.ready.Load() }, MaxBody: 4096, AckTimeout: 200 * time.Millisecond,
 		Participants: ParticipantsFull, Now: time.Now, Log: zap.New(core), Registry: f.registry,
 	})
 	return f
@@ -102,6 +108,31 @@ const (
 	defaultPath = "/api/v1/webhooks/recording-complete"
 	emeaPath    = "/api/v1/webhooks/emea"
 )
+
+// sizes is a Router that keeps the sizes it is asked about.
+type sizes []*int64
+
+func (s *sizes) Route(size *int64) queue.Route {
+	*s = append(*s, size)
+	return queue.Backup
+}
+
+func TestWhatIsAcceptedGoesTheWayOfTheRouter(t *testing.T) {
+	f, asked := newFixture(t), &sizes{}
+	f.Router = asked
+	for _, b := range [][]byte{[]byte(valid), with(t, "size", ""), []byte("x")} {
+		f.do(t, request("POST", defaultPath, b))
+	}
+	if len(*asked) != 2 || *(*asked)[0] != 123 || (*asked)[1] != nil {
+		t.Errorf("asked about %v, want 123 and nothing", *asked)
+	}
+	if got := f.published.routes; len(got) != 2 || got[0] != queue.Backup || got[1] != queue.Backup {
+		t.Errorf("published by %v", got)
+	}
+	if line := f.logs.All()[0].ContextMap(); line["route"] != "backup" {
+		t.Errorf("the log says %v", line)
+	}
+}
 
 func TestChecksComeInTheContractsOrder(t *testing.T) {
 	large := bytes.Repeat([]byte("a"), 4097)

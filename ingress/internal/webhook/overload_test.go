@@ -53,7 +53,7 @@ func open(t *testing.T, connections int, change func(*Handler)) *door {
 	d := &door{stream: &stream{release: make(chan struct{})}, conns: newConns(connections)}
 	d.Handler = New(Options{
 		Sources:   map[string]config.Source{"default": {Name: "default", Scheme: config.None}},
-		Publisher: d.stream, Ready: func(context.Context) bool { return true }, MaxBody: 256 << 10, AckTimeout: 30 * time.Second,
+		Publisher: d.stream, Router: routed(queue.Both), Ready: func(context.Context) bool { return true }, MaxBody: 256 << 10, AckTimeout: 30 * time.Second,
 		Now: time.Now, Log: zap.NewNop(), Registry: prometheus.NewRegistry(),
 	})
 	if change != nil {

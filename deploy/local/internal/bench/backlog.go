@@ -19,6 +19,9 @@ const (
 	turn   = 900
 )
 
+// stalled is how long filling waits for a server that has fallen behind.
+const stalled = time.Minute
+
 // fill puts a million events into the second world's stream, on a server that does not sync each of them.
 func fill(ctx context.Context, b *bed) error {
 	return errors.Join(b.stack.NATS.Stop(), b.stack.Sync(false), b.stack.NATS.Start(ctx), fillUnsynced(ctx, b), b.stack.NATS.Stop(), b.stack.Sync(true), b.stack.NATS.Start(ctx))
@@ -65,7 +68,7 @@ func (q *streams) fill(ctx context.Context, b *bed, side, n int) error {
 		if err != nil {
 			return err
 		}
-		if _, err := js.PublishAsync(queue.CompletedSubject(queue.Both), body, jetstream.WithMsgID(e.ID)); err != nil {
+		if _, err := js.PublishAsync(queue.CompletedSubject(queue.Both), body, jetstream.WithMsgID(e.ID), jetstream.WithStallWait(stalled)); err != nil {
 			return fmt.Errorf("fill the stream: %w", err)
 		}
 	}
