@@ -48,7 +48,7 @@ func watch(t *testing.T, account string) *watched {
 	w := &watched{t: t, js: js, board: queue.NewBoard(nc, js), link: newLink(t)}
 	far, farJS, err := queue.Connect(queue.Config{
 		URLs: []string{"nats://" + w.link.Addr().String()}, User: account, Password: settings.NewSecret(testenv.NATSPassword),
-	}, t.Name(), zaptest.NewLogger(t))
+	}, "test", t.Name(), zaptest.NewLogger(t))
 	if err != nil {
 		t.Fatal(err)
 	}
