@@ -55,8 +55,11 @@ func TestAPauseDoesNotLapse(t *testing.T) {
 
 func TestWhatCannotBeReadOnTheBoard(t *testing.T) {
 	n := newNotes().next([]Value{
-		{Key: "primary.w-1", Data: []byte("{")}, {Key: "primary.paused", Data: []byte("{")},
-		{Key: "tertiary.w-1", Data: []byte("{}")}, {Key: "backup", Data: []byte("{}")}, {Key: "backup.", Data: []byte("{}")},
+		{Key: "primary.w-1", Data: []byte("{")},
+		{Key: "primary.paused", Data: []byte("{")},
+		{Key: "tertiary.w-1", Data: []byte("{}")},
+		{Key: "backup", Data: []byte("{}")},
+		{Key: "backup.", Data: []byte("{}")},
 	}, noon)
 	s := n.standings(noon)
 	if len(s) != 2 || len(s[tier.Primary].Views) != 0 || len(s[tier.Backup].Views) != 0 {

@@ -12,8 +12,15 @@ func TestWhatARecordingCosts(t *testing.T) {
 		size int64
 		want int
 	}{
-		{0, 2}, {1, 2}, {8 << 20, 2}, {8<<20 + 1, 4 + 2}, {16 << 20, 4 + 2}, {16<<20 + 1, 4 + 3}, {1 << 30, 4 + 128},
-		{20 << 30, 4 + 2560}, {math.MaxInt64, 4 + 10_000},
+		{0, 2},
+		{1, 2},
+		{8 << 20, 2},
+		{8<<20 + 1, 4 + 2},
+		{16 << 20, 4 + 2},
+		{16<<20 + 1, 4 + 3},
+		{1 << 30, 4 + 128},
+		{20 << 30, 4 + 2560},
+		{math.MaxInt64, 4 + 10_000},
 	} {
 		if got := cost(&c.size); got != c.want {
 			t.Errorf("%d bytes: %d requests, want %d", c.size, got, c.want)

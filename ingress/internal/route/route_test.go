@@ -9,7 +9,7 @@ import (
 )
 
 func TestEachTierTakesLiveWhatItsWeightSays(t *testing.T) {
-	const n = 100_000
+	const n = 20_000
 	half := views(slow, slow)
 	for name, c := range map[string]struct {
 		primary, backup             tier.Standing
