@@ -36,10 +36,11 @@ func TestOneGrantedTokenServesManyRequests(t *testing.T) {
 	}
 }
 
+func refused(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }
+
 func TestARefusedTokenIsFetchedAnewOnce(t *testing.T) {
 	endpoint := granting(t)
-	refused := status(http.StatusUnauthorized)
-	s := serve(t, inTurn(refused, mediaURL(fresh), refused))
+	s := serve(t, inTurn(status(http.StatusUnauthorized), mediaURL(fresh), refused))
 	a := open(t, platform.Config{ResolverURL: s.URL + "/api/{recordingId}", OAuth: client(endpoint)}, &turns{}, endpoint, s)
 	if link, err := a.Resolve(t.Context(), "default", "rec-1"); err != nil || link != fresh || len(endpoint.requests()) != 2 {
 		t.Errorf("%q %v, %d tokens", link, err, len(endpoint.requests()))

@@ -144,6 +144,25 @@ func TestWithoutAnEntryTheSiblingsDigestIsWhatIsExpected(t *testing.T) {
 	}
 }
 
+// TestWithoutAnEntryOrASidecarTheCopysDigestIsExpected lets the platform re-encode after both tiers were confirmed: its new
+// bytes must not become the agreement, since the sibling holds others.
+func TestWithoutAnEntryOrASidecarTheCopysDigestIsExpected(t *testing.T) {
+	w := newWorld(t)
+	w.serveSibling(nil)
+	body, other := media(100), append(media(99), 'x')
+	job := w.job("rec-1", body)
+	w.must(tier.Primary, job, transfer.Stored)
+	w.agreement.Purge(event.HashKey("rec-1"))
+	w.ledger.Clear()
+	w.source.put(job.Event.Data.Media.URL, other)
+	w.must(tier.Backup, w.redrive(job, body), transfer.Stored)
+	w.holds(tier.Backup, job, body)
+	held, err := w.agreement.Get(t.Context(), event.HashKey("rec-1"))
+	if err != nil || held.Digest != digest.Of(body) {
+		t.Errorf("agreed on %+v %v", held.Digest, err)
+	}
+}
+
 func TestASidecarThatIsNotTheCopysIsRefused(t *testing.T) {
 	for name, change := range map[string]func(w *world, d *event.Data){
 		"of other bytes":       func(_ *world, d *event.Data) { d.CopyFrom.SHA256 = digest.Of([]byte("x")).SHA256 },
