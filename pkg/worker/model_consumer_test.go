@@ -105,6 +105,7 @@ func (c *consumer) Fetch(n int, _ ...jetstream.FetchOpt) (jetstream.MessageBatch
 		return b, nil
 	}
 	c.process.fetch = b
+	c.process.asks(n)
 	return b, nil
 }
 

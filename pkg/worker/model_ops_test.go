@@ -208,7 +208,7 @@ func (m *model) sourceMood(o op) {
 	switch {
 	case o.b < 6:
 		r.mood = serves
-	case o.b < 14:
+	case o.b < 12:
 		r.mood = mood(o.c % int(moods))
 	default:
 		r.version++
@@ -309,6 +309,9 @@ func (m *model) unused(r *reel, e entry) bool {
 			if _, err := d.Stat(context.Background(), event.ObjectKey(r.name, format)); err == nil {
 				return false
 			}
+		}
+		if _, err := d.Stat(context.Background(), event.SidecarKey(r.name)); err == nil {
+			return false // the media were there, and somebody deleted them
 		}
 		got, err := m.ledger.Claim(context.Background(), r.name, d.tier)
 		if err != nil || got.Lease == nil {

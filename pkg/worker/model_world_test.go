@@ -118,7 +118,8 @@ type process struct {
 	fetch    *batch
 	granted  []*parcel // of the backfill lane
 	hands    map[handID]*hand
-	refused  int // the operation in which AUDIT refused its event, and it knows of none taken since; -1: none
+	seenSick
+	refused int // the operation in which AUDIT refused its event, and it knows of none taken since; -1: none
 }
 
 // handID tells the deliveries of a process apart.
@@ -167,9 +168,9 @@ func newModelWorker(m *model, p *process, j *js) *Worker {
 	}
 	publisher := queue.NewPublisher(&nats.Conn{}, j)
 	gate := &auditGate{to: publisher, gauge: metrics.refusing}
-	var store objstore.Writer = streamer{client{m.depots[p.tier]}}
+	var store objstore.Writer = streamer{client{m.depots[p.tier], p}}
 	if p.tier == tier.Backup {
-		store = struct{ objstore.Writer }{client{m.depots[p.tier]}}
+		store = struct{ objstore.Writer }{client{m.depots[p.tier], p}}
 	}
 	k, sick := newKeeper(config, p.tier, p.String(), store, gate, time.Now, zap.NewNop()), newSickHosts(config.Breaker)
 	return &Worker{

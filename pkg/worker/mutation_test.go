@@ -66,7 +66,7 @@ func (m mutation) sign() string {
 
 // test runs what must notice, on the mutated source.
 func (m mutation) test(t *testing.T) (out string, err error) {
-	dir, args := filepath.Join(root, "pkg"), []string{"-run=^TestModel$", "./worker", "-rapid.checks=1500", "-rapid.nofailfile", "-rapid.shrinktime=0s"}
+	dir, args := filepath.Join(root, "pkg"), []string{"-run=^TestModel$", "./worker", "-rapid.checks=4000", "-rapid.nofailfile", "-rapid.shrinktime=0s"}
 	if m.in != "" {
 		module, folder, _ := strings.Cut(m.in, "/")
 		dir, args = filepath.Join(root, module), []string{"-run=^" + m.breaks + "$", "./" + folder}

@@ -22,6 +22,8 @@ func mutations() []mutation {
 			"pkg/queue/consumer.go", "err = msg.DoubleAck(ctx)", "_, err = ctx, msg.Ack()"),
 		one(5, "acknowledged although AUDIT refuses", "the audit event comes before the acknowledgement",
 			"pkg/transfer/copier.go", "if err := c.audit(ctx, job, held.Digest, found, outcome); err != nil {", "if err := c.audit(ctx, job, held.Digest, found, outcome); err != nil && false {"),
+		one(6, "pulled although the breaker is open", "nothing is pulled while the breaker is open",
+			"pkg/tier/breaker/breaker.go", "b.sick.RecordFailure()", "b.sick.State()"),
 		one(6, "pulled although AUDIT refuses", "nothing is pulled while AUDIT takes nothing",
 			"pkg/worker/worker.go", "if w.gate.refusing.Load() {", "if false {"),
 		one(6, "kept at a stop", "what was held at a stop is handed back at once",
@@ -62,5 +64,11 @@ func mutations() []mutation {
 			"pkg/transfer/copier.go", "if err := hold.check(ctx); err != nil {", "if err := error(nil); err != nil {"),
 		one(15, "done is believed without a Stat", "an acknowledgement rests on a Stat or a verified write in this delivery",
 			"pkg/transfer/present.go", "info, err := c.Store.Stat(ctx, held.ObjectKey)", "info, err := objstore.Info{Size: held.Size, CRC64: held.CRC64, HasCRC64: true}, error(nil)"),
+		one(17, "a throttle does not open the breaker", "nothing is pulled while the breaker is open",
+			"pkg/tier/breaker/breaker.go", "_ = b.throttle.Run(func() error { return asked(after) })", "_ = asked(after)"),
+		one(18, "never degraded", "a degraded tier has one recording in hand",
+			"pkg/tier/health.go", "if h.state == Healthy && h.failures >= h.rules.DegradedAfter {", "if false {"),
+		one(18, "one store clears what took three failures", "a degraded tier has one recording in hand",
+			"pkg/tier/health.go", "if h.stored++; h.stored >= clearAfter {", "if h.stored++; h.stored >= 1 {"),
 	}
 }
