@@ -37,8 +37,17 @@ type depot struct {
 	refused string // the recording, while refusing
 }
 
+// turn changes the weather.
+func (d *depot) turn(w weather, refused string) {
+	d.model.mu.Lock()
+	defer d.model.mu.Unlock()
+	d.weather, d.refused = w, refused
+}
+
 // trouble is the weather's answer to a call for key.
 func (d *depot) trouble(op, key string) error {
+	d.model.mu.Lock()
+	defer d.model.mu.Unlock()
 	class := fault.Transient
 	switch d.weather {
 	case failing5xx:

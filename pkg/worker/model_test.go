@@ -93,7 +93,7 @@ func playModel(t *testing.T, ops []op) string {
 	m := newModel(t)
 	defer m.close()
 	for i, o := range ops {
-		m.at = i
+		m.begin(i)
 		m.play(o)
 		synctest.Wait()
 		m.look()
@@ -101,12 +101,19 @@ func playModel(t *testing.T, ops []op) string {
 			return m.broken
 		}
 	}
-	m.at = len(ops)
+	m.begin(len(ops))
 	m.settle()
 	if m.broken == "" {
 		m.judge()
 	}
 	return m.broken
+}
+
+// begin begins the i-th operation.
+func (m *model) begin(i int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.at = i
 }
 
 // breach notes the first promise that is broken, with the latest of what happened.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -113,7 +114,7 @@ type process struct {
 	drained  context.CancelFunc // its drain time is over
 	dead     chan struct{}
 	ended    chan struct{}
-	frozen   bool
+	frozen   atomic.Bool
 	stopping bool
 	fetch    *batch
 	granted  []*parcel // of the backfill lane
