@@ -73,6 +73,10 @@ type Writer interface {
 	Bucket() string
 }
 
+// ProbeKey is the key of probe writes, of which none is ever committed. A store that keeps parts until they lapse keeps
+// one for all of them.
+const ProbeKey = "probe/write"
+
 // MaxSidecar bounds the bytes of a sidecar that is read back: an event can be no larger.
 const MaxSidecar = 8 << 20
 

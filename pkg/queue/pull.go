@@ -36,7 +36,6 @@ type puller struct {
 	backfill atomic.Int32 // messages of that lane in hand
 	looked   time.Time    // when backfill was last asked for
 	more     bool         // it gave all that it was asked for then
-	turn     bool         // in the round before, live came first
 }
 
 // delivered is a message on its way to its handler.
@@ -132,10 +131,9 @@ func (p *puller) round(n int, allowed Allowance) (rest int, err error) {
 		if rest, err = p.pull(Backfill, rest, share, jetstream.Consumer.FetchNoWait); err != nil {
 			return rest, err
 		}
-		p.looked, p.more, p.turn, empty = time.Now(), n-rest == share, false, rest == n
+		p.looked, p.more, empty = time.Now(), n-rest == share, rest == n
 	}
 	if rest > 0 {
-		p.turn = true
 		if rest, err = p.pull(Live, rest, rest, jetstream.Consumer.FetchNoWait); err != nil {
 			return rest, err
 		}
@@ -153,11 +151,11 @@ func (p *puller) round(n int, allowed Allowance) (rest int, err error) {
 	})
 }
 
-// due says whether it is backfill's turn to come first: each second; where it may have all slots beside a busy live lane,
-// every other time, as long as it has more.
+// due says whether it is backfill's turn to come first: each second; and where its share is more than the least, as long
+// as it has more.
 func (p *puller) due(allowed Allowance) bool {
-	even := allowed.Slots > 1 && allowed.Beside >= allowed.Slots
-	return time.Since(p.looked) >= backfillEvery || even && p.more && p.turn
+	often := allowed.Beside > Allow(allowed.Slots).Beside
+	return time.Since(p.looked) >= backfillEvery || often && p.more
 }
 
 // pull asks a lane for up to n messages, for which slots are taken, and starts a handler for each as it comes. It returns

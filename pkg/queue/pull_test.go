@@ -108,34 +108,29 @@ func TestBackfillHasNoMoreThanItIsAllowedBesideAnIdleLiveLane(t *testing.T) {
 	close(b.release)
 }
 
-func TestWhereItMayHaveAllBackfillSharesEvenlyWithABusyLiveLane(t *testing.T) {
+func TestOffPeakBothLanesHaveHalfTheSlotsAndWhatTheOtherLeavesOver(t *testing.T) {
 	js, p := provisioned(t, "test05")
-	route(t, p, queue.Both, 120)
-	route(t, p, queue.Backup, 120)
+	route(t, p, queue.Both, 60)
+	route(t, p, queue.Backup, 90)
 	c := live(t, js, 10)
-	c.Open = func() queue.Allowance { return queue.Allowance{Slots: 10, Backfill: 10, Beside: 10} }
-	var lives, backfills atomic.Int32
-	next := make(chan struct{})
-	run(t, c, func(ctx context.Context, d queue.Delivery) error {
-		n := &lives
-		if d.Lane == queue.Backfill {
-			n = &backfills
+	c.Open = func() queue.Allowance { return queue.Allowance{Slots: 10, Backfill: 10, Beside: 5} }
+	b := &blocked{release: make(chan struct{})}
+	run(t, c, b.handle)
+	for range 80 { // one is finished after the other
+		until(t, "half are backfill's", func() bool { return b.live.Load() == 5 && b.backfill.Load() == 5 })
+		b.release <- struct{}{}
+	}
+	until(t, "live has no more, and all are backfill's", func() bool {
+		if b.backfill.Load() == 10 {
+			return true
 		}
-		n.Add(1)
 		select {
-		case <-next:
-		case <-ctx.Done():
+		case b.release <- struct{}{}:
+		default:
 		}
-		return ctx.Err()
+		return false
 	})
-	for range 100 { // one is finished after the other, so that one slot is free at a time
-		next <- struct{}{}
-	}
-	until(t, "110 were begun", func() bool { return lives.Load()+backfills.Load() == 110 })
-	if l, b := lives.Load(), backfills.Load(); l < 40 || b < 40 {
-		t.Errorf("%d live and %d of backfill: neither may starve", l, b)
-	}
-	close(next)
+	close(b.release)
 }
 
 func TestAGateThatClosesWhileNoSlotIsFreeIsSeen(t *testing.T) {

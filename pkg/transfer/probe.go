@@ -8,16 +8,13 @@ import (
 	"github.com/twinreel/twinreel/pkg/objstore"
 )
 
-// ProbeKey is the key of the probe write, which never becomes visible.
-const ProbeKey = "probe/write"
-
 // Probe asks whether the store takes writes at all, by a part that is aborted. A HEAD, or a conditional PUT that fails
 // early, would not see a full quota or a missing permission on the key. It is begun with a tag, as a recording is, so that
 // a missing permission for those is seen too.
 //
 // That the abort alone is denied is no reason to store nothing: the bucket's lifecycle rule gets what stays.
 func Probe(ctx context.Context, store objstore.Writer) error {
-	upload, err := store.Create(ctx, ProbeKey, objstore.Options{ContentType: "application/octet-stream", Tags: map[string]string{"recording-id": "probe"}})
+	upload, err := store.Create(ctx, objstore.ProbeKey, objstore.Options{ContentType: "application/octet-stream", Tags: map[string]string{"recording-id": "probe"}})
 	if err != nil {
 		return err
 	}

@@ -80,15 +80,15 @@ func (h *Health) Check() []settings.Problem {
 
 // RequestLimit is what worker-primary may ask of its store.
 type RequestLimit struct {
-	Limit int     `env:"TWINREEL_PRIMARY_REQUEST_LIMIT" envDefault:"3500" meaning:"requests per second that the provider of the primary store documents"`
-	Share float64 `env:"TWINREEL_PRIMARY_LIMIT_SHARE" envDefault:"0.5" meaning:"the share of them that Twinreel takes; live workers share it evenly"`
+	Limit int     `env:"TWINREEL_PRIMARY_REQUEST_LIMIT" envDefault:"3500" meaning:"requests a second that the store's provider documents"`
+	Share float64 `env:"TWINREEL_PRIMARY_LIMIT_SHARE" envDefault:"0.5" meaning:"the share of it that Twinreel takes, all workers together"`
 }
 
 // Check implements settings.Checker.
 func (r *RequestLimit) Check() []settings.Problem {
 	var out []settings.Problem
-	if r.Limit < 1 {
-		out = append(out, settings.Problem{Variable: "TWINREEL_PRIMARY_REQUEST_LIMIT", Text: "want at least 1"})
+	if r.Limit < 1 || r.Limit > 1_000_000_000 {
+		out = append(out, settings.Problem{Variable: "TWINREEL_PRIMARY_REQUEST_LIMIT", Text: "want 1 to 1000000000 requests a second"})
 	}
 	if !(r.Share > 0 && r.Share <= 1) {
 		out = append(out, settings.Problem{Variable: "TWINREEL_PRIMARY_LIMIT_SHARE", Text: "want more than 0, at most 1"})

@@ -62,7 +62,7 @@ func newKeeper(c Config, t tier.Tier, instance string, store objstore.Writer, au
 // Before implements observed.Observer: it holds the rate, and keeps media from being begun while the breaker is open.
 // What was begun goes on: to throw it away would cost the store more requests, not fewer.
 func (k *keeper) Before(ctx context.Context, c observed.Call) error {
-	probe := c.Key == transfer.ProbeKey
+	probe := c.Key == objstore.ProbeKey
 	if c.Kind == observed.Begins && !probe {
 		if err := k.shut(); err != nil {
 			return err
@@ -76,10 +76,11 @@ func (k *keeper) Before(ctx context.Context, c observed.Call) error {
 
 // Failed implements observed.Observer.
 func (k *keeper) Failed(_ observed.Call, err error) {
-	switch fault.ClassOf(err) {
-	case fault.Throttled:
-		k.breaker.Throttled(fault.RetryAfterOf(err))
-	case fault.Unavailable:
+	class, after := fault.ClassOf(err), fault.RetryAfterOf(err)
+	if class == fault.Throttled || class == fault.Unavailable && after > 0 { // both ask for peace
+		k.breaker.Throttled(after)
+	}
+	if class == fault.Unavailable {
 		k.breaker.Failed()
 		k.health.Failed(k.now(), brief(err))
 	}
@@ -146,7 +147,7 @@ func (k *keeper) allowance() queue.Allowance {
 	case v.Weight < 1:
 		a.Backfill = a.Beside
 	case k.offPeak.contains(k.now()):
-		a.Beside = a.Slots
+		a.Beside = (a.Slots + 1) / 2 // half, and what live leaves over: every free slot, and neither starves
 	}
 	return a
 }

@@ -76,7 +76,7 @@ func TestTheGateKeepsToTheTableOfLanes(t *testing.T) {
 		want  queue.Allowance
 	}{
 		"well":                      {func(*keeper) {}, queue.Allowance{Slots: 20, Backfill: 20, Beside: 2}},
-		"well, off-peak":            {func(k *keeper) { k.offPeak = offPeak{0, 24 * 60, time.UTC} }, queue.Allowance{Slots: 20, Backfill: 20, Beside: 20}},
+		"well, off-peak":            {func(k *keeper) { k.offPeak = offPeak{0, 24 * 60, time.UTC} }, queue.Allowance{Slots: 20, Backfill: 20, Beside: 10}},
 		"just recovered: a tenth":   {func(k *keeper) { k.health.Denied(k.now(), ""); k.health.Passed(k.now(), 1, true) }, queue.Allowance{Slots: 20, Backfill: 2, Beside: 2}},
 		"degraded: one, live first": {fails(3), queue.Allowance{Slots: 1, Backfill: 1}},
 		"parked":                    {func(k *keeper) { k.health.Denied(k.now(), "403") }, queue.Allowance{}},
@@ -134,6 +134,20 @@ func TestWhileTheBreakerIsOpenNoMediaAreBegunButWhatWasBegunGoesOn(t *testing.T)
 	}
 	if err := put(t.Context(), k.store, "metadata/begun.json"); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestWhoFailsAndAsksForPeaceGetsIt(t *testing.T) {
+	k, store := kept()
+	f := fault.New(fault.Unavailable, fault.Store, "stat", errBroken)
+	f.Status, f.RetryAfter = http.StatusServiceUnavailable, time.Minute
+	store.Before(memstore.Stat, memstore.Always(f))
+	_, _ = k.store.Stat(t.Context(), "recordings/r.wav")
+	if left := k.breaker.Remaining(); left < 50*time.Second {
+		t.Errorf("open for %s", left)
+	}
+	if v := k.view(); v.ConsecutiveFailures != 1 || v.Weight != 0 {
+		t.Errorf("view %+v", v)
 	}
 }
 

@@ -72,8 +72,8 @@ func (t *teller) read() {
 	if (was == nil) != (s.Pause == nil) {
 		t.log.Warn("the tier was paused or resumed", zap.Stringer("tier", t.tier), zap.Bool("paused", s.Pause != nil))
 	}
-	if t.requests != nil {
-		t.requests.share(len(s.Views))
+	if n := len(s.Views); n > 0 && t.requests != nil { // with the board away nobody takes more than before
+		t.requests.share(n)
 	}
 }
 

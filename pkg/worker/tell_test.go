@@ -169,14 +169,17 @@ func TestLiveWorkersShareTheRate(t *testing.T) {
 		stop() // the teller reads k.requests
 		HoldRequests(1750)(k)
 		tell := &teller{keeper: k, board: b, standings: b.standings}
-		for live, want := range map[int]float64{0: 1750, 1: 1750, 7: 250} {
+		for _, c := range []struct {
+			live int
+			want float64
+		}{{0, 1750}, {1, 1750}, {7, 250}, {0, 250}, {2, 875}} {
 			b.standing.Views = map[string]tier.View{}
-			for i := range live {
+			for i := range c.live {
 				b.standing.Views[string(rune('a'+i))] = tier.View{}
 			}
 			tell.read()
-			if got := float64(k.requests.limiter.Limit()); got != want {
-				t.Errorf("%d live workers: %v requests a second, want %v", live, got, want)
+			if got := float64(k.requests.limiter.Limit()); got != c.want {
+				t.Errorf("%d live workers: %v requests a second, want %v", c.live, got, c.want)
 			}
 		}
 	})

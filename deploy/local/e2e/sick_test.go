@@ -94,7 +94,7 @@ func (b *bed) sick(s sickness) {
 	b.eventually(time.Minute, "it is well again", func(ctx context.Context) error { return b.seen(ctx, tier.Healthy) })
 	b.sound(well + ill)
 	b.noLetters()
-	b.audited(s.audited)
+	b.turned(s.audited)
 }
 
 // startBehind starts everything, the primary's store behind a front.
@@ -181,8 +181,8 @@ func (b *bed) leftInPeace(f *front, long time.Duration) {
 	})
 }
 
-// audited says which changes of primary's state the audit log must have begun with, in this order.
-func (b *bed) audited(want []string) {
+// turned says which changes of primary's state the audit log must have begun with, in this order.
+func (b *bed) turned(want []string) {
 	b.t.Helper()
 	var got []string
 	b.must(b.each(b.t.Context(), queue.Audit, func(m *jetstream.RawStreamMsg) {

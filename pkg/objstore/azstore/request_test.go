@@ -114,3 +114,26 @@ func TestBlockIDsAreOfOneLengthAndNeverTheSame(t *testing.T) {
 		t.Errorf("%d blocks", len(seen))
 	}
 }
+
+func TestAllProbesShareOneBlock(t *testing.T) {
+	var mu sync.Mutex
+	seen := map[string]bool{}
+	w, _ := fake(t, nil, func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		seen[r.URL.Query().Get("blockid")] = true
+		w.WriteHeader(http.StatusCreated)
+	})
+	for range 3 {
+		u, err := w.Create(t.Context(), objstore.ProbeKey, objstore.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := u.Part(t.Context(), 1, []byte("x"), digest.CRC64([]byte("x"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(seen) != 1 {
+		t.Errorf("%d blocks, which would lapse a week after the last probe", len(seen))
+	}
+}

@@ -232,3 +232,19 @@ func TestABodyThatBreaksOffIsAFaultOfTheStore(t *testing.T) {
 		t.Errorf("%q %v", b, err)
 	}
 }
+
+func TestAStoreThatThrottlesIsNotAskedForTagsAgain(t *testing.T) {
+	for code, want := range map[string]int64{"SlowDown": 1, "InternalError": 3} {
+		var asked atomic.Int64
+		w, _ := fake(t, nil, func(w http.ResponseWriter, _ *http.Request) {
+			asked.Add(1)
+			refusal(w, http.StatusServiceUnavailable, code)
+		})
+		if err := w.Tag(t.Context(), "recordings/r.wav", map[string]string{"a": "1"}); err == nil {
+			t.Errorf("%s: no error", code)
+		}
+		if asked.Load() != want {
+			t.Errorf("%s: asked %d times, want %d", code, asked.Load(), want)
+		}
+	}
+}

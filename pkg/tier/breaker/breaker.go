@@ -2,6 +2,7 @@
 package breaker
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -32,7 +33,8 @@ func (c *Config) Check() []settings.Problem {
 // MaxAsked is the longest that a store's Retry-After is believed.
 const MaxAsked = 15 * time.Minute
 
-// slowly is how many writes must go well, one more at a time, before a breaker that a throttle opened is closed again.
+// slowly is how many writes must go well, with a further share of the slots for each, before a breaker that a throttle
+// opened is closed again.
 const slowly = 10
 
 // State is a breaker's. The values are those of the metric twinreel_breaker_state.
@@ -64,8 +66,9 @@ func New(c Config) *Breaker {
 		sick: circuitbreaker.NewBuilder[any]().WithFailureThreshold(uint(c.Failures)).WithSuccessThreshold(1).WithDelay(c.Open).Build(),
 		busy: circuitbreaker.NewBuilder[any]().WithFailureThreshold(1).WithSuccessThreshold(slowly).
 			WithDelayFunc(func(e failsafe.ExecutionAttempt[any]) time.Duration {
-				if asked, ok := e.LastError().(asked); ok && asked > 0 { //nolint:errorlint // it is returned as it is, just below
-					return min(time.Duration(asked), MaxAsked)
+				var a asked
+				if errors.As(e.LastError(), &a) && a > 0 {
+					return min(time.Duration(a), MaxAsked)
 				}
 				return c.Open
 			}).Build(),
