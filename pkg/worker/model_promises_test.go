@@ -12,7 +12,6 @@ import (
 	"github.com/twinreel/twinreel/pkg/objstore"
 	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/pkg/tier"
-	"github.com/twinreel/twinreel/pkg/transfer"
 )
 
 // promised is what was seen, for the promises to be held against.
@@ -116,7 +115,7 @@ func (m *model) observe(c *call, err error) {
 			m.breach("whoever has a claim looks whether it still is theirs before the commit", "%s", h)
 		}
 		h.proven, h.looked = err == nil, false
-	case name == "store" && c.key != transfer.ProbeKey && err != nil:
+	case name == "store" && c.key != objstore.ProbeKey && err != nil:
 		h.looked = false
 	case name == "publish" && strings.HasPrefix(rest, "audit."):
 		h.audited = h.audited || err == nil && originOf(c.key) == h.seq

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/twinreel/twinreel/pkg/fault"
+	"github.com/twinreel/twinreel/pkg/objstore"
 	"github.com/twinreel/twinreel/pkg/tier/breaker"
-	"github.com/twinreel/twinreel/pkg/transfer"
 )
 
 // seenSick is what a process has seen of its store, judged by rules of the model's own. They are no stricter than the
@@ -32,12 +32,12 @@ func (p *process) storeSaid(ctx context.Context, op, key string, err error) {
 		if op != "stat" && op != "read" && op != "create" && op != "abort" && op != "abandon" {
 			s.row = 0
 		}
-		if op == "put" || op == "commit" || op == "abort" && key == transfer.ProbeKey {
+		if op == "put" || op == "commit" || op == "abort" && key == objstore.ProbeKey {
 			s.good++
 		}
-		s.parked = s.parked && (key != transfer.ProbeKey || op != "abort")
+		s.parked = s.parked && (key != objstore.ProbeKey || op != "abort")
 	case op == "abort", op == "abandon", errors.Is(err, errDead), errors.Is(ctx.Err(), context.Canceled):
-	case class == fault.Denied && key == transfer.ProbeKey:
+	case class == fault.Denied && key == objstore.ProbeKey:
 		s.parked, s.degraded = true, false // and once a probe passes it is well
 	case class == fault.Throttled && !now.Before(s.busy): // one that says no time moves nothing while it is open
 		s.busy, s.since = now.Add(modelOpen), now

@@ -12,7 +12,6 @@ import (
 	"github.com/twinreel/twinreel/pkg/objstore"
 	"github.com/twinreel/twinreel/pkg/objstore/memstore"
 	"github.com/twinreel/twinreel/pkg/tier"
-	"github.com/twinreel/twinreel/pkg/transfer"
 )
 
 // weather is how a store is.
@@ -100,7 +99,7 @@ func (c client) Put(ctx context.Context, key string, body []byte, d digest.Diges
 func (c client) Create(ctx context.Context, key string, o objstore.Options) (objstore.Upload, error) {
 	var u objstore.Upload
 	err := c.step(ctx, "create", key, func() (e error) {
-		if u, e = c.Store.Create(context.WithoutCancel(ctx), key, o); e == nil && key != transfer.ProbeKey {
+		if u, e = c.Store.Create(context.WithoutCancel(ctx), key, o); e == nil && key != objstore.ProbeKey {
 			c.model.opened(c.tier, u.ID())
 		}
 		return e

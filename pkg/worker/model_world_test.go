@@ -31,7 +31,7 @@ const (
 	modelPart     = 8 << 10
 	modelMemory   = 2 * modelPart
 	modelSlots    = 2
-	modelTries    = 4
+	modelTries    = 2
 	modelBase     = 5 * time.Second
 	modelDrain    = 25 * time.Second
 	modelBig      = 3 * modelPart // from here on by ranges
