@@ -35,15 +35,14 @@ func checkMagic(format string, head []byte) error {
 }
 
 // box reports whether head begins with a box that files of ISO/IEC 14496-12 begin with. The box's size comes before its
-// type: one that can be read as text would be of hundreds of MiB, which of these only the media's own box may have. Else a
-// page that begins "<h1>free" would pass.
+// type: where that begins with a character, it would be of more than 150 MiB, which of these only the media's own box may
+// have. Else a page that begins "<h1>free" would pass.
 func box(head []byte) bool {
 	if len(head) < 8 {
 		return false
 	}
-	isText := !bytes.ContainsFunc(head[:4], func(r rune) bool { return r < '\t' || r > '~' })
 	kind := string(head[4:8])
-	return kind == "mdat" || !isText && slices.Contains([]string{"ftyp", "styp", "moov", "free", "skip", "wide"}, kind)
+	return kind == "mdat" || head[0] < '\t' && slices.Contains([]string{"ftyp", "styp", "moov", "free", "skip", "wide"}, kind)
 }
 
 // mpegFrame reports whether head begins with the header of an MPEG audio frame of layer II or III. Layer I is left out:

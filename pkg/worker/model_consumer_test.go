@@ -105,6 +105,7 @@ func (c *consumer) Fetch(n int, _ ...jetstream.FetchOpt) (jetstream.MessageBatch
 		return b, nil
 	}
 	c.process.fetch = b
+	c.process.asks(n)
 	return b, nil
 }
 
@@ -200,7 +201,7 @@ func (g *parcel) Subject() string { return g.stored.subject }
 func (g *parcel) InProgress() error {
 	g.model.mu.Lock()
 	defer g.model.mu.Unlock()
-	if g.pending.hand == g.hand && !g.hand.process.frozen && !g.model.isDead(g.hand.process) {
+	if g.pending.hand == g.hand && !g.hand.process.frozen.Load() && !g.model.isDead(g.hand.process) {
 		g.pending.until = time.Now().Add(queue.AckWait)
 	}
 	return nil

@@ -25,15 +25,15 @@ const (
 func (m *model) heal() {
 	m.note("all is well again")
 	for _, p := range m.processes {
-		p.frozen = false
+		p.frozen.Store(false)
 	}
 	for len(m.late) > 0 {
 		m.arrive(0)
 	}
 	m.ledger.SetAway(false)
-	m.audit.refuses, m.letters.refuses, m.bucket.away = false, false, false
+	m.refuse(false, false, false)
 	for _, d := range m.depots {
-		d.weather = well
+		d.turn(well, "")
 	}
 	m.platform.mu.Lock()
 	defer m.platform.mu.Unlock()

@@ -69,7 +69,7 @@ type lease struct {
 // Renew implements ledger.Lease. It is let through at once, unless the process is frozen: else most leases would lapse.
 func (l *lease) Renew(ctx context.Context) error {
 	h := handOf(ctx)
-	if h.process.frozen {
+	if h.process.frozen.Load() {
 		return l.step(ctx, "renew", l.id, func() error { return l.Lease.Renew(context.WithoutCancel(ctx)) })
 	}
 	l.model.mu.Lock()

@@ -82,7 +82,7 @@ func (m *model) arrive(i int) {
 func (m *model) deliverSome(o op) {
 	var open []*process
 	for _, p := range m.processes {
-		if p.fetch != nil && !p.frozen {
+		if p.fetch != nil && !p.frozen.Load() {
 			open = append(open, p)
 		}
 	}
@@ -166,7 +166,7 @@ func (m *model) redrive(o op) {
 
 func (m *model) stopOne(o op) {
 	p := m.processes[o.a%len(m.processes)]
-	if o.b < 8 && !p.frozen && !p.stopping {
+	if o.b < 8 && !p.frozen.Load() && !p.stopping {
 		m.note("%s is told to stop", p)
 		m.shut(p)
 	} else if o.b >= 8 {
@@ -178,12 +178,12 @@ func (m *model) stopOne(o op) {
 func (m *model) freezeOne(o op) {
 	p := m.processes[o.a%len(m.processes)]
 	for _, q := range m.processes {
-		if q.frozen && o.b >= 4 {
+		if q.frozen.Load() && o.b >= 4 {
 			p = q
 		}
 	}
-	p.frozen = !p.frozen
-	m.note("%s frozen: %v", p, p.frozen)
+	p.frozen.Store(!p.frozen.Load())
+	m.note("%s frozen: %v", p, p.frozen.Load())
 }
 
 func (m *model) ledgerWeather(o op) {
@@ -208,7 +208,7 @@ func (m *model) sourceMood(o op) {
 	switch {
 	case o.b < 6:
 		r.mood = serves
-	case o.b < 14:
+	case o.b < 12:
 		r.mood = mood(o.c % int(moods))
 	default:
 		r.version++
@@ -218,21 +218,28 @@ func (m *model) sourceMood(o op) {
 
 func (m *model) storeWeather(o op) {
 	d := m.depots[tier.All()[o.a%2]]
-	d.weather = well
+	d.turn(well, "")
 	if o.b >= 8 {
 		m.rough = true
-		d.weather, d.refused = weather(1+o.c%int(weathers-1)), m.platform.reels[o.b%len(m.platform.reels)].name
+		d.turn(weather(1+o.c%int(weathers-1)), m.platform.reels[o.b%len(m.platform.reels)].name)
 	}
 	m.note("store of %s: weather %d %s", d.tier, d.weather, d.refused)
 }
 
 func (m *model) streamWeather(o op) {
-	was := m.audit.refuses
-	m.audit.refuses, m.letters.refuses, m.bucket.away = o.a > 5 && o.a < 10, o.a > 9 && o.a < 13, o.a > 12
-	if m.audit.refuses && !was {
+	was := m.audit.refuses.Load()
+	m.refuse(o.a > 5 && o.a < 10, o.a > 9 && o.a < 13, o.a > 12)
+	if m.audit.refuses.Load() && !was {
 		m.refusing = m.at
 	}
-	m.note("AUDIT refuses %v, RECORDINGS_DLQ %v, digests away %v", m.audit.refuses, m.letters.refuses, m.bucket.away)
+}
+
+// refuse says which of AUDIT, RECORDINGS_DLQ and the digests' bucket take nothing.
+func (m *model) refuse(audit, letters, digests bool) {
+	m.audit.refuses.Store(audit)
+	m.letters.refuses.Store(letters)
+	m.bucket.away.Store(digests)
+	m.note("AUDIT refuses %v, RECORDINGS_DLQ %v, digests away %v", audit, letters, digests)
 }
 
 // lose deletes the recording's media in one tier, as nobody of ours can; or, where they are not there, somebody else puts
@@ -309,6 +316,9 @@ func (m *model) unused(r *reel, e entry) bool {
 			if _, err := d.Stat(context.Background(), event.ObjectKey(r.name, format)); err == nil {
 				return false
 			}
+		}
+		if _, err := d.Stat(context.Background(), event.SidecarKey(r.name)); err == nil {
+			return false // the media were there, and somebody deleted them
 		}
 		got, err := m.ledger.Claim(context.Background(), r.name, d.tier)
 		if err != nil || got.Lease == nil {

@@ -121,7 +121,7 @@ func (m *model) observe(c *call, err error) {
 		h.audited = h.audited || err == nil && originOf(c.key) == h.seq
 		if err == nil {
 			h.process.refused = -1
-		} else if m.audit.refuses {
+		} else if m.audit.refuses.Load() {
 			h.process.refused = m.at
 		}
 	case name == "publish":
@@ -302,7 +302,7 @@ func (m *model) look() {
 		if used := p.copier.Buffers.Held(); used > modelMemory {
 			m.breach("memory is bounded", "%s holds %d bytes", p, used)
 		}
-		if p.fetch != nil && m.audit.refuses && p.refused >= m.refusing && p.fetch.since > p.refused {
+		if p.fetch != nil && m.audit.refuses.Load() && p.refused >= m.refusing && p.fetch.since > p.refused {
 			m.breach("nothing is pulled while AUDIT takes nothing", "%s", p)
 		}
 	}

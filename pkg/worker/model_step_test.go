@@ -173,7 +173,7 @@ func (m *model) waiting() []*call {
 	defer m.mu.Unlock()
 	var out []*call
 	for _, c := range m.calls {
-		if !c.hand.process.frozen {
+		if !c.hand.process.frozen.Load() {
 			out = append(out, c)
 		}
 	}
@@ -188,7 +188,7 @@ func (m *model) waiting() []*call {
 func (m *model) let(c *call, f fate) {
 	m.note("%s: %s %s%s", c.hand, c.op, c.key, [...]string{"", ": never arrives", ": answer lost", ": answer lost, still on its way", ": dies before", ": dies after", ": freezes before"}[f])
 	if f == freezes {
-		c.hand.process.frozen = true
+		c.hand.process.frozen.Store(true)
 		return
 	}
 	if f != works {

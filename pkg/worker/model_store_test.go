@@ -36,8 +36,17 @@ type depot struct {
 	refused string // the recording, while refusing
 }
 
+// turn changes the weather.
+func (d *depot) turn(w weather, refused string) {
+	d.model.mu.Lock()
+	defer d.model.mu.Unlock()
+	d.weather, d.refused = w, refused
+}
+
 // trouble is the weather's answer to a call for key.
 func (d *depot) trouble(op, key string) error {
+	d.model.mu.Lock()
+	defer d.model.mu.Unlock()
 	class := fault.Transient
 	switch d.weather {
 	case failing5xx:
@@ -57,10 +66,20 @@ func (d *depot) trouble(op, key string) error {
 	return fault.New(class, fault.Store, op+" "+key, errors.New("it refuses"))
 }
 
-// client is the store as the workers reach it: each call is a step.
-type client struct{ *depot }
+// client is the store as one worker reaches it: each call is a step.
+type client struct {
+	*depot
+	process *process
+}
 
 func (c client) step(ctx context.Context, op, key string, effect func() error) error {
+	err := c.call(ctx, op, key, effect)
+	c.process.storeSaid(ctx, op, key, err)
+	return err
+}
+
+// call is step for what may break by our own fault, and then says nothing about the store.
+func (c client) call(ctx context.Context, op, key string, effect func() error) error {
 	lost := fault.New(fault.Unavailable, fault.Store, op+" "+key, fmt.Errorf("%w: no answer came", objstore.ErrUnknown))
 	return c.model.step(ctx, seam{op: "store " + op, key: key, effect: effect, lost: lost, weather: func() error { return c.trouble(op, key) }})
 }
@@ -165,21 +184,24 @@ type streaming struct {
 // Write implements objstore.Stream. A request that breaks is gone.
 func (s *streaming) Write(p []byte) (n int, err error) {
 	p = bytes.Clone(p)
-	err = s.step(s.ctx, "write", s.key, func() (e error) { n, e = s.Stream.Write(p); return e })
+	err = s.call(s.ctx, "write", s.key, func() (e error) { n, e = s.Stream.Write(p); return e })
 	return n, err
 }
 
 // Commit implements objstore.Stream.
 func (s *streaming) Commit(ctx context.Context, d digest.Digest, tags map[string]string) (info objstore.Info, err error) {
-	err = s.step(ctx, "commit", s.key, func() error {
+	err = s.call(ctx, "commit", s.key, func() error {
 		var e error
 		info, e = s.Stream.Commit(context.WithoutCancel(ctx), d, tags)
 		return s.model.made(s.depot, s.key, e)
 	})
+	if err == nil {
+		s.process.storeSaid(ctx, "commit", s.key, nil)
+	}
 	return info, err
 }
 
 // Abort implements objstore.Stream.
 func (s *streaming) Abort(ctx context.Context) error {
-	return s.step(ctx, "abort", s.key, func() error { return s.Stream.Abort(context.WithoutCancel(ctx)) })
+	return s.call(ctx, "abort", s.key, func() error { return s.Stream.Abort(context.WithoutCancel(ctx)) })
 }

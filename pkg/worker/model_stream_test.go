@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -18,7 +19,7 @@ import (
 type stream struct {
 	name    string
 	window  time.Duration
-	refuses bool // it is full, or away
+	refuses atomic.Bool // it is full, or away
 	all     []*stored
 	ids     map[string]*stored
 }
@@ -64,7 +65,7 @@ func (j *js) PublishMsg(ctx context.Context, msg *nats.Msg, opts ...jetstream.Pu
 	err = m.step(ctx, seam{
 		op: "publish " + msg.Subject, key: id, lost: errNoAnswer,
 		weather: func() error {
-			if s.refuses {
+			if s.refuses.Load() {
 				return &jetstream.APIError{Code: 503, ErrorCode: 10077, Description: "maximum bytes exceeded"}
 			}
 			return nil
@@ -107,7 +108,7 @@ func (m *model) streamOf(subject string) *stream {
 // Stream implements jetstream.StreamManager: the worker asks it whether AUDIT has room.
 func (j *js) Stream(context.Context, string) (jetstream.Stream, error) {
 	info := jetstream.StreamInfo{Config: jetstream.StreamConfig{MaxBytes: 1 << 30}}
-	if j.model.audit.refuses {
+	if j.model.audit.refuses.Load() {
 		info.State.Bytes = 1 << 30
 	}
 	return &audited{info: info}, nil
@@ -126,7 +127,7 @@ func (a *audited) CachedInfo() *jetstream.StreamInfo { return &a.info }
 type bucket struct {
 	jetstream.KeyValue
 	model   *model
-	away    bool
+	away    atomic.Bool
 	last    uint64
 	entries map[string]entry
 }
@@ -147,7 +148,7 @@ func (e entry) Revision() uint64 { return e.revision }
 
 func (b *bucket) step(ctx context.Context, op, key string, effect func() error) error {
 	return b.model.step(ctx, seam{op: "kv " + op, key: b.model.nameOf(key), effect: effect, lost: errNoAnswer, weather: func() error {
-		if b.away {
+		if b.away.Load() {
 			return errNoAnswer
 		}
 		return nil

@@ -71,7 +71,7 @@ func opWeights() []opKind {
 		n    int
 	}{
 		{opRest, 1}, {opRun, 24}, {opBreak, 10}, {opDeliver, 16}, {opWebhook, 7}, {opWait, 12}, {opStop, 3}, {opFreeze, 2}, {opLedger, 3},
-		{opSource, 4}, {opStore, 4}, {opStream, 3}, {opLate, 3}, {opReconciler, 3}, {opLose, 1}, {opRedrive, 2},
+		{opSource, 6}, {opStore, 4}, {opStream, 3}, {opLate, 3}, {opReconciler, 3}, {opLose, 1}, {opRedrive, 2},
 	} {
 		for range w.n {
 			out = append(out, w.kind)
@@ -93,7 +93,7 @@ func playModel(t *testing.T, ops []op) string {
 	m := newModel(t)
 	defer m.close()
 	for i, o := range ops {
-		m.at = i
+		m.begin(i)
 		m.play(o)
 		synctest.Wait()
 		m.look()
@@ -101,12 +101,19 @@ func playModel(t *testing.T, ops []op) string {
 			return m.broken
 		}
 	}
-	m.at = len(ops)
+	m.begin(len(ops))
 	m.settle()
 	if m.broken == "" {
 		m.judge()
 	}
 	return m.broken
+}
+
+// begin begins the i-th operation.
+func (m *model) begin(i int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.at = i
 }
 
 // breach notes the first promise that is broken, with the latest of what happened.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,7 +31,7 @@ const (
 	modelPart     = 8 << 10
 	modelMemory   = 2 * modelPart
 	modelSlots    = 2
-	modelTries    = 4
+	modelTries    = 2
 	modelBase     = 5 * time.Second
 	modelDrain    = 25 * time.Second
 	modelBig      = 3 * modelPart // from here on by ranges
@@ -113,12 +114,13 @@ type process struct {
 	drained  context.CancelFunc // its drain time is over
 	dead     chan struct{}
 	ended    chan struct{}
-	frozen   bool
+	frozen   atomic.Bool
 	stopping bool
 	fetch    *batch
 	granted  []*parcel // of the backfill lane
 	hands    map[handID]*hand
-	refused  int // the operation in which AUDIT refused its event, and it knows of none taken since; -1: none
+	seenSick
+	refused int // the operation in which AUDIT refused its event, and it knows of none taken since; -1: none
 }
 
 // handID tells the deliveries of a process apart.
@@ -167,9 +169,9 @@ func newModelWorker(m *model, p *process, j *js) *Worker {
 	}
 	publisher := queue.NewPublisher(&nats.Conn{}, j)
 	gate := &auditGate{to: publisher, gauge: metrics.refusing}
-	var store objstore.Writer = streamer{client{m.depots[p.tier]}}
+	var store objstore.Writer = streamer{client{m.depots[p.tier], p}}
 	if p.tier == tier.Backup {
-		store = struct{ objstore.Writer }{client{m.depots[p.tier]}}
+		store = struct{ objstore.Writer }{client{m.depots[p.tier], p}}
 	}
 	k, sick := newKeeper(config, p.tier, p.String(), store, gate, time.Now, zap.NewNop()), newSickHosts(config.Breaker)
 	return &Worker{

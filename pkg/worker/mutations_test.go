@@ -22,14 +22,17 @@ func mutations() []mutation {
 			"pkg/queue/consumer.go", "err = msg.DoubleAck(ctx)", "_, err = ctx, msg.Ack()"),
 		one(5, "acknowledged although AUDIT refuses", "the audit event comes before the acknowledgement",
 			"pkg/transfer/copier.go", "if err := c.audit(ctx, job, held.Digest, found, outcome); err != nil {", "if err := c.audit(ctx, job, held.Digest, found, outcome); err != nil && false {"),
+		one(6, "pulled although the breaker is open", "nothing is pulled while the breaker is open",
+			"pkg/tier/breaker/breaker.go", "b.sick.RecordFailure()", "b.sick.State()"),
 		one(6, "pulled although AUDIT refuses", "nothing is pulled while AUDIT takes nothing",
 			"pkg/worker/worker.go", "if w.gate.refusing.Load() {", "if false {"),
 		one(6, "kept at a stop", "what was held at a stop is handed back at once",
 			"pkg/queue/consumer.go", "\tdefault:\n\t\tc.handBack(msg, meta, 0)", "\tdefault:"),
 		one(7, "a sick store counts against the recording", "a letter has its true reason",
 			"pkg/worker/judge.go", "\t\treturn blame{counted: true}\n\t}\n\treturn blame{}", "\t}\n\treturn blame{counted: true}"),
-		one(9, "a body that ends too early is taken", "what is stored is what the platform gave",
-			"pkg/mediasource/mediasource.go", "case m.Size >= 0 && m.seen < m.Size:", "case m.Size >= 0 && m.seen < 0:"),
+		{rule: 9, name: "a body that ends too early is taken", breaks: "what is stored is what the platform gave", or: "a letter has its true reason", edits: []edit{
+			{"pkg/mediasource/mediasource.go", "case m.Size >= 0 && m.seen < m.Size:", "case m.Size >= 0 && m.seen < 0:"},
+		}},
 		one(9, "an error page is taken", "what is stored is what the platform gave",
 			"pkg/mediasource/mediasource.go", "if err := checkMagic(format, m.head); err != nil {", "if err := checkMagic(format, m.head); err != nil && false {"),
 		{rule: 10, name: "ranges of two versions are spliced", breaks: "what is stored is what the platform gave", edits: []edit{
@@ -62,5 +65,11 @@ func mutations() []mutation {
 			"pkg/transfer/copier.go", "if err := hold.check(ctx); err != nil {", "if err := error(nil); err != nil {"),
 		one(15, "done is believed without a Stat", "an acknowledgement rests on a Stat or a verified write in this delivery",
 			"pkg/transfer/present.go", "info, err := c.Store.Stat(ctx, held.ObjectKey)", "info, err := objstore.Info{Size: held.Size, CRC64: held.CRC64, HasCRC64: true}, error(nil)"),
+		one(17, "a throttle does not open the breaker", "nothing is pulled while the breaker is open",
+			"pkg/tier/breaker/breaker.go", "_ = b.throttle.Run(func() error { return asked(after) })", "_ = asked(after)"),
+		one(18, "never degraded", "a degraded tier has one recording in hand",
+			"pkg/tier/health.go", "if h.state == Healthy && h.failures >= h.rules.DegradedAfter {", "if false {"),
+		one(18, "one store clears what took three failures", "a degraded tier has one recording in hand",
+			"pkg/tier/health.go", "if h.stored++; h.stored >= clearAfter {", "if h.stored++; h.stored >= 1 {"),
 	}
 }
