@@ -161,6 +161,11 @@ func (p *puller) due(allowed Allowance) bool {
 // pull asks a lane for up to n messages, for which slots are taken, and starts a handler for each as it comes. It returns
 // what is left over of slots.
 func (p *puller) pull(lane Lane, slots, n int, fetch func(jetstream.Consumer, int) (jetstream.MessageBatch, error)) (rest int, err error) {
+	select {
+	case <-p.ctx.Done(): // with NATS away each further request would be waited for
+		return slots, nil
+	default:
+	}
 	consumer := p.lanes[lane]
 	if consumer == nil {
 		if consumer, err = p.JS.Consumer(p.drain, Recordings, ConsumerName(p.Tier, lane)); err != nil {

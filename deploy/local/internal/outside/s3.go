@@ -40,6 +40,10 @@ func (s *S3) List(ctx context.Context) ([]Entry, error) {
 			return nil, fmt.Errorf("list the versions in bucket %s: %w", s.bucket, err)
 		}
 		for _, v := range page.Versions {
+			// versitygw lists the version that ends a page once more at the beginning of the next.
+			if n := len(all); n > 0 && all[n-1].Key == *v.Key && all[n-1].Version == aws.ToString(v.VersionId) {
+				continue
+			}
 			all = append(all, Entry{Key: *v.Key, Version: aws.ToString(v.VersionId), Size: aws.ToInt64(v.Size)})
 		}
 		for _, m := range page.DeleteMarkers {
