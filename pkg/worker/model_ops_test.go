@@ -75,7 +75,7 @@ func (m *model) wait(d time.Duration) {
 func (m *model) arrive(i int) {
 	c := m.late[i]
 	m.late = append(m.late[:i:i], m.late[i+1:]...)
-	err := c.seam.run()
+	err := c.run()
 	m.note("%s: %s %s arrives late: %v", c.hand, c.op, c.key, err)
 }
 

@@ -47,7 +47,7 @@ func (d *depot) turn(w weather, refused string) {
 func (d *depot) trouble(op, key string) error {
 	d.model.mu.Lock()
 	defer d.model.mu.Unlock()
-	class := fault.Transient
+	var class fault.Class
 	switch d.weather {
 	case failing5xx:
 		return fault.New(fault.Unavailable, fault.Store, op+" "+key, fmt.Errorf("%w: it answered 500", objstore.ErrUnknown))

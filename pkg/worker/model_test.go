@@ -70,8 +70,22 @@ func opWeights() []opKind {
 		kind opKind
 		n    int
 	}{
-		{opRest, 1}, {opRun, 24}, {opBreak, 10}, {opDeliver, 16}, {opWebhook, 7}, {opWait, 12}, {opStop, 3}, {opFreeze, 2}, {opLedger, 3},
-		{opSource, 6}, {opStore, 4}, {opStream, 3}, {opLate, 3}, {opReconciler, 3}, {opLose, 1}, {opRedrive, 2},
+		{opRest, 1},
+		{opRun, 24},
+		{opBreak, 10},
+		{opDeliver, 16},
+		{opWebhook, 7},
+		{opWait, 12},
+		{opStop, 3},
+		{opFreeze, 2},
+		{opLedger, 3},
+		{opSource, 6},
+		{opStore, 4},
+		{opStream, 3},
+		{opLate, 3},
+		{opReconciler, 3},
+		{opLose, 1},
+		{opRedrive, 2},
 	} {
 		for range w.n {
 			out = append(out, w.kind)

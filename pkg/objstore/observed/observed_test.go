@@ -3,6 +3,7 @@ package observed_test
 import (
 	"context"
 	"errors"
+	"net/http/httptest"
 	"slices"
 	"sync"
 	"testing"
@@ -56,8 +57,11 @@ func (w *witness) saw(t *testing.T, wrote int, failed ...fault.Class) {
 
 func TestConformance(t *testing.T) {
 	for _, run := range []func(*testing.T, func(*testing.T) objstoretest.Pair){objstoretest.Run, objstoretest.RunStreams} {
-		run(t, func(*testing.T) objstoretest.Pair {
+		run(t, func(t *testing.T) objstoretest.Pair {
 			s := memstore.New("recordings")
+			server := httptest.NewServer(s)
+			t.Cleanup(server.Close)
+			s.ServeAt(server.URL)
 			lost := fault.New(fault.Unavailable, fault.Store, "wait for the answer", objstore.ErrUnknown)
 			return objstoretest.Pair{
 				Writer: observed.Wrap(s, &witness{}), Reader: s,

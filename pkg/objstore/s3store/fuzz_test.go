@@ -19,7 +19,7 @@ func FuzzChunked(f *testing.F) {
 	f.Add(bytes.Repeat([]byte("x"), 70), 1, 1)
 	f.Add([]byte("a"), 0, 100)
 	f.Fuzz(func(t *testing.T, seed []byte, repeat, by int) {
-		body := bytes.Repeat(seed, 1+max(0, repeat)%(4096))
+		body := bytes.Repeat(seed, 1+max(0, repeat)%4096)
 		if len(body) == 0 || len(body) > 4*chunkSize {
 			return
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/twinreel/twinreel/deploy/local/internal/sink"
 	"github.com/twinreel/twinreel/deploy/local/internal/stack"
 )
 
@@ -100,7 +101,7 @@ func (b *bed) requests(ctx context.Context) (map[string]int64, error) {
 		}
 		for what, n := range counts {
 			all[what] += n
-			if kind, _, ok := strings.Cut(what, " "); ok {
+			if kind, of, ok := strings.Cut(what, " "); ok && of != sink.Probe {
 				all[kind] += n
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -50,6 +51,8 @@ func (s *S3) List(ctx context.Context) ([]Entry, error) {
 			all = append(all, Entry{Key: *m.Key, Version: aws.ToString(m.VersionId), What: DeleteMarker})
 		}
 	}
+	// Probe writes are begun every few seconds, and one that a sick store does not let end is left to the bucket's lifecycle.
+	const probes = "probe/"
 	uploads := s3.NewListMultipartUploadsPaginator(s.client, &s3.ListMultipartUploadsInput{Bucket: &s.bucket})
 	for uploads.HasMorePages() {
 		page, err := uploads.NextPage(ctx)
@@ -57,6 +60,9 @@ func (s *S3) List(ctx context.Context) ([]Entry, error) {
 			return nil, fmt.Errorf("list the uploads in bucket %s: %w", s.bucket, err)
 		}
 		for _, u := range page.Uploads {
+			if strings.HasPrefix(*u.Key, probes) {
+				continue
+			}
 			all = append(all, Entry{Key: *u.Key, Version: aws.ToString(u.UploadId), What: Upload})
 		}
 	}

@@ -15,12 +15,12 @@ func NewAzure() *Azure { return &Azure{newStore("azure")} }
 func (a *Azure) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Ms-Version", r.Header.Get("X-Ms-Version"))
 	if r.Method != http.MethodPut {
-		a.count(map[string]string{http.MethodGet: "get", http.MethodHead: "head"}[r.Method])
+		a.count(r, map[string]string{http.MethodGet: "get", http.MethodHead: "head"}[r.Method])
 		refuse(w, http.StatusNotFound, "BlobNotFound")
 		return
 	}
 	what := map[string]string{"": "put", "block": "block", "blocklist": "block list"}[r.URL.Query().Get("comp")]
-	a.count(what)
+	a.count(r, what)
 	a.swallow(r.Body)
 	if what != "block" && !a.create(r.URL.Path) {
 		refuse(w, http.StatusConflict, "BlobAlreadyExists")

@@ -29,20 +29,20 @@ func (s *S3) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodPost && q.Has("uploadId"):
 		s.complete(w, r)
 	case r.Method == http.MethodPut && q.Has("tagging"):
-		s.count("tag")
+		s.count(r, "tag")
 		s.swallow(r.Body)
 	case r.Method == http.MethodPut && q.Has("partNumber"):
-		s.count("part")
+		s.count(r, "part")
 		s.take(w, r)
 	case r.Method == http.MethodPut:
 		s.put(w, r)
 	case r.Method == http.MethodDelete:
-		s.count("abort")
+		s.count(r, "abort")
 		w.WriteHeader(http.StatusNoContent)
 	case r.Method == http.MethodHead && strings.Count(strings.Trim(r.URL.Path, "/"), "/") == 0:
-		s.count("head bucket")
+		s.count(r, "head bucket")
 	default:
-		s.count(strings.ToLower(r.Method))
+		s.count(r, strings.ToLower(r.Method))
 		refuse(w, http.StatusNotFound, "NoSuchKey")
 	}
 }
@@ -60,7 +60,7 @@ func (s *S3) take(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *S3) put(w http.ResponseWriter, r *http.Request) {
-	s.count("put")
+	s.count(r, "put")
 	s.take(w, r)
 	if !s.create(r.URL.Path) {
 		refuse(w, http.StatusPreconditionFailed, "PreconditionFailed")
@@ -68,14 +68,14 @@ func (s *S3) put(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *S3) begin(w http.ResponseWriter, r *http.Request) {
-	s.count("begin")
+	s.count(r, "begin")
 	s.swallow(r.Body)
 	w.Header().Set("Content-Type", "application/xml")
 	fmt.Fprintf(w, "<InitiateMultipartUploadResult><UploadId>upload-%d</UploadId></InitiateMultipartUploadResult>", s.uploads.Add(1))
 }
 
 func (s *S3) complete(w http.ResponseWriter, r *http.Request) {
-	s.count("complete")
+	s.count(r, "complete")
 	s.swallow(r.Body)
 	if !s.create(r.URL.Path) {
 		refuse(w, http.StatusPreconditionFailed, "PreconditionFailed")

@@ -55,7 +55,13 @@ func (s *store) created(prefix string) (n int) {
 	return n
 }
 
-func (s *store) count(what string) {
+// Probe is the kind of all requests of probe writes, which come by the clock and not for a recording.
+const Probe = "probe"
+
+func (s *store) count(r *http.Request, what string) {
+	if strings.Contains(r.URL.Path, "/probe/") {
+		what = Probe
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.counts[what]++

@@ -103,7 +103,7 @@ func (s *Stack) describeConfigured(name string, port int, conf string, args ...s
 // knowsAll asks a Sentinel whether it knows a follower, both other Sentinels, and enough of them to decide.
 func knowsAll(ctx context.Context, addr string) error {
 	client := redis.NewSentinelClient(&redis.Options{Addr: addr})
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	master, err := client.Master(ctx, sentinelMaster).Result()

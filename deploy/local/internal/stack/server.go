@@ -67,8 +67,8 @@ func (s *Server) Thaw() error { return s.running((*process.Process).Thaw) }
 func (s *Server) setEnv(name, value string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	env := slices.DeleteFunc(slices.Clone(s.spec.Env), func(line string) bool { return strings.HasPrefix(line, name+"=") })
-	s.spec.Env = append(env, name+"="+value)
+	s.spec.Env = slices.DeleteFunc(slices.Clone(s.spec.Env), func(line string) bool { return strings.HasPrefix(line, name+"=") })
+	s.spec.Env = append(s.spec.Env, name+"="+value)
 }
 
 // Log is the file that the server's output goes to.
