@@ -94,7 +94,7 @@ func (c Config) turn(ctx context.Context, s *stack.Stack, healthy string, cond C
 	if err := i.fall(cond); err != nil {
 		return f, err
 	}
-	if err = i.fixed(ctx, &f); err != nil {
+	if err := i.fixed(ctx, &f); err != nil {
 		return f, err
 	}
 	if f.rate, err = i.saturated(ctx); err != nil {
