@@ -83,7 +83,7 @@ func newMetrics(reg prometheus.Registerer, t tier.Tier, buffers *transfer.Buffer
 	} {
 		m.deliveries.WithLabelValues(o)
 	}
-	for _, r := range []queue.Reason{queue.SourceGone, queue.SourceUnusable, queue.DigestConflict, queue.StoreRefused, queue.AttemptsExhausted, queue.InvalidEvent} {
+	for _, r := range queue.Reasons() {
 		m.dead.WithLabelValues(string(r))
 	}
 	return m

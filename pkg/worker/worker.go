@@ -72,7 +72,7 @@ func (w *Worker) Handle(ctx context.Context, d queue.Delivery) (verdict error) {
 	}()
 	started := w.copier.Now()
 	res, err := w.copier.Copy(ctx, w.job(d, e))
-	if err != nil || res.Outcome == transfer.Stored {
+	if err != nil || res.Outcome == transfer.Stored && !res.FromSibling {
 		w.sick.ended(hostOf(e), e.Data.Media.URL, err)
 	}
 	if err != nil {
@@ -85,9 +85,11 @@ func (w *Worker) Handle(ctx context.Context, d queue.Delivery) (verdict error) {
 // well notes a delivery that may be acknowledged.
 func (w *Worker) well(d queue.Delivery, e event.Event, res transfer.Result, took time.Duration) {
 	w.metrics.copied(res, w.copier.Tier, took)
-	if res.Outcome == transfer.Stored && !res.FromSibling {
-		w.hosts.serve(hostOf(e), w.copier.Now())
+	if res.Outcome == transfer.Stored {
 		w.keeper.health.Stored(w.keeper.now())
+		if !res.FromSibling {
+			w.hosts.serve(hostOf(e), w.copier.Now())
+		}
 	}
 	w.log(d, e).Info("copied", zap.String("outcome", string(res.Outcome)), zap.Int64("bytes", res.Digest.Size), zap.Duration("took", took))
 }
