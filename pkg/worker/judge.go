@@ -44,7 +44,7 @@ func (w *Worker) blameFor(ctx context.Context, d queue.Delivery, e event.Event, 
 		return blame{kind: queue.SourceDenied}
 	case part == fault.Platform:
 		return blame{counted: class != fault.Throttled && class != fault.Unavailable}
-	case part == fault.Source && class == fault.SourceGone:
+	case (part == fault.Source || part == fault.Sibling) && class == fault.SourceGone:
 		return blame{kind: queue.SourceGone}
 	case part == fault.Source && class == fault.Corrupt:
 		return blame{kind: queue.SourceUnusable}
@@ -99,7 +99,7 @@ func (w *Worker) judge(ctx context.Context, d queue.Delivery, e event.Event, err
 	if errors.Is(err, errHostDown) {
 		return w.again(d, e, err, 1)
 	}
-	if errors.Is(err, transfer.ErrLinkExpired) {
+	if errors.Is(err, transfer.ErrLinkExpired) && !e.Replayed() {
 		return w.expired(ctx, d, e, err)
 	}
 	b := w.blameFor(ctx, d, e, err)
