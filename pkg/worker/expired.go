@@ -21,7 +21,7 @@ func (w *Worker) expired(ctx context.Context, d queue.Delivery, e event.Event, c
 	res, found, err := w.copier.Settle(ctx, w.job(d, e))
 	switch {
 	case found:
-		w.well(d, e, res, 0)
+		w.well(ctx, d, e, res, 0)
 		return nil
 	case err != nil:
 		return w.judge(ctx, d, e, err)

@@ -53,7 +53,7 @@ func (w *Worker) blameFor(ctx context.Context, d queue.Delivery, e event.Event, 
 	case part == fault.Source && class == fault.Permanent:
 		return blame{counted: true}
 	case part == fault.Source:
-		return blame{counted: w.hosts.servedSince(hostOf(e), w.lastAttempt(ctx, d, e))}
+		return blame{counted: w.hosts.servedSince(askedIn(ctx).host(), w.lastAttempt(ctx, d, e))}
 	case refusal(err):
 		if w.keeper.probe(ctx) == nil {
 			return blame{kind: queue.StoreRefused}
@@ -165,7 +165,7 @@ func (w *Worker) bury(ctx context.Context, d queue.Delivery, e *event.Event, rea
 		res, found, err := w.copier.Settle(ctx, w.job(d, *e))
 		switch {
 		case found:
-			w.well(d, *e, res, 0)
+			w.well(ctx, d, *e, res, 0)
 			return nil
 		case fault.ClassOf(err) == fault.Conflict && err != nil:
 			reason, cause = queue.DigestConflict, err

@@ -186,7 +186,9 @@ func TestACopyOfTheSiblingsCountsForTheStoreAndNotForTheSource(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.copier.Sibling = &source{body: b.source.body}
-		b.fails(b.delivery(uint64(10+n), 1, func(d *event.Data) { d.RecordingID, d.Media.URL = fmt.Sprintf("rec-2%d", n), fmt.Sprintf("https://cdn.example.com/%d", n) }))
+		b.fails(b.delivery(uint64(10+n), 1, func(d *event.Data) {
+			d.RecordingID, d.Media.URL = fmt.Sprintf("rec-2%d", n), fmt.Sprintf("https://cdn.example.com/%d", n)
+		}))
 		b.ends(d)
 	}
 	if v := b.keeper.view(); v.State != tier.Healthy {
@@ -194,6 +196,48 @@ func TestACopyOfTheSiblingsCountsForTheStoreAndNotForTheSource(t *testing.T) {
 	}
 	if s := b.sick.of("cdn.example.com").State(); s != breaker.Open {
 		t.Errorf("the host failed three and served none, and its breaker is %s", s)
+	}
+}
+
+// byHost is a source that fails at some hosts.
+type byHost struct {
+	*source
+	fails map[string]error
+}
+
+func (s byHost) Open(ctx context.Context, r mediasource.Request) (*mediasource.Media, error) {
+	if err := s.fails[hostIn(r.URL)]; err != nil {
+		return nil, err
+	}
+	return s.source.Open(ctx, r)
+}
+
+// links gives fresh links of another host.
+type links struct{}
+
+func (links) Resolve(_ context.Context, _, id string) (string, error) {
+	return "https://fresh.example.com/" + id + "?sig=s3cret", nil
+}
+
+func TestTheHostOfAFreshLinkIsBlamedAndNotThatOfTheOldOne(t *testing.T) {
+	b := newBed(t, "test12", func(c *Config) { c.Breaker = breaker.Config{Failures: 3, Open: time.Millisecond} })
+	b.copier.Source = mediasource.Fresh{Links: links{}, Media: sparing{byHost{b.source, map[string]error{
+		"cdn.example.com": sourceFault(fault.SourceGone, http.StatusForbidden), "fresh.example.com": sourceFault(fault.Unavailable, http.StatusServiceUnavailable),
+	}}, b.sick}}
+	for n := 1; n <= 20; n++ { // the old host serves others meanwhile; the fresh link's is down
+		b.fails(b.delivery(1, n))
+		b.hosts.serve("cdn.example.com", b.clock.Now().Add(time.Second))
+		b.clock.move(time.Minute)
+	}
+	b.alive()
+	for n := range 2 {
+		b.fails(b.delivery(uint64(2+n), 1, func(d *event.Data) { d.RecordingID = fmt.Sprintf("rec-2%d", n) }))
+	}
+	if s := b.sick.of("cdn.example.com").State(); s != breaker.Closed {
+		t.Errorf("the old link's host answers, and its breaker is %s", s)
+	}
+	if len(b.sick.of("fresh.example.com").failing) != 3 {
+		t.Error("the failures of the fresh link's host are not held against it")
 	}
 }
 
