@@ -79,7 +79,7 @@ func newMetrics(reg prometheus.Registerer, t tier.Tier, buffers *transfer.Buffer
 	reg.MustRegister(m.deliveries, m.dead, m.bytes, duration, m.inflight, m.first, m.redundancy, m.refusing, used)
 	for _, o := range []string{
 		string(transfer.Stored), string(transfer.AlreadyPresent), string(transfer.AcceptedUnverified),
-		string(transfer.Duplicate), string(transfer.Forgotten), outcomeRetry, outcomeDead, outcomeParked,
+		string(transfer.Duplicate), string(transfer.Forgotten), outcomeRetry, outcomeDead, outcomeParked, linkExpired,
 	} {
 		m.deliveries.WithLabelValues(o)
 	}

@@ -73,6 +73,21 @@ func TestADenialOfOneRecordingAloneIsItsOwn(t *testing.T) {
 	b.dead(queue.StoreRefused)
 }
 
+// S3 answers 403 to a look for what is not there where the bucket may not be listed.
+func TestAStoreThatMayNotBeLookedIntoIsParkedAndNothingIsGivenUp(t *testing.T) {
+	b := newBed(t, "test12")
+	for _, op := range []memstore.Op{memstore.Stat, memstore.ReadSidecar} {
+		b.store.Before(op, memstore.Always(storeFault(fault.Denied, http.StatusForbidden)))
+	}
+	for n := 1; n <= 6; n++ {
+		b.fails(b.delivery(1, n))
+	}
+	b.alive()
+	if v := b.keeper.view(); v.State != tier.Parked {
+		t.Errorf("view %+v", v)
+	}
+}
+
 func TestAPassingDenialOfWhoWeAreIsNoRecordingsFault(t *testing.T) {
 	b := newBed(t, "test13")
 	b.store.Before(memstore.Put, memstore.Always(storeFault(fault.Denied, http.StatusUnauthorized)))

@@ -143,7 +143,7 @@ func (t *teller) shout() {
 }
 
 // mend is what to do about a parked tier.
-const mend = "check the worker's credentials (expired, rotated, revoked), its permission to write below recordings/, metadata/ and probe/, and the bucket's name and key; it resumes by itself"
+const mend = "check the worker's credentials (expired, rotated, revoked), its permission to write below recordings/, metadata/ and probe/, to read there and to list the bucket, and the bucket's name and key; it resumes by itself"
 
 // stands is the readiness detail of the tier.
 func (k *keeper) stands(context.Context) error {
