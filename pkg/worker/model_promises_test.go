@@ -127,6 +127,9 @@ func (m *model) observe(c *call, err error) {
 	case name == "publish":
 		h.lettered = h.lettered || err == nil
 	}
+	if c.op == "store abandon" || c.op == "store abort" {
+		return // what is tidied up decides nothing
+	}
 	if s := m.saw(h); fault.Is(err, fault.Permanent, fault.Store) && !s.by[h] {
 		s.by[h] = true
 		s.refused++

@@ -7,15 +7,14 @@ import (
 	"io"
 	"strings"
 
-	toxiproxy "github.com/Shopify/toxiproxy/v2"
-	"github.com/rs/zerolog"
+	"github.com/twinreel/twinreel/deploy/local/internal/wire"
 )
 
 // distance is what lies between a program and a server far away.
 type distance struct {
 	Upstreams []string // host:port
 	Millis    int      // latency each way
-	KiBps     int64    // what one connection brings at most: a TCP window over the round trip; 0: no bound
+	KiBps     int      // what one connection brings at most: a TCP window over the round trip; 0: no bound
 }
 
 // What lies between the workers and everything else in rows that are far away.
@@ -26,7 +25,7 @@ const (
 
 // across is the distance of far rows. The latency alone would not slow one connection down, since the proxy's own buffers
 // are large; on a real path one brings a TCP window in each round trip.
-func across(window int64) *distance {
+func across(window int) *distance {
 	return &distance{Millis: farMillis, KiBps: window / kib * 1000 / (2 * farMillis)}
 }
 
@@ -36,32 +35,16 @@ func far(input []byte, in *bufio.Reader, out io.Writer) error {
 	if err := json.Unmarshal(input, &d); err != nil {
 		return fmt.Errorf("read the distance: %w", err)
 	}
-	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
-	var at []string
-	var proxies []*toxiproxy.Proxy
-	defer func() {
-		for _, p := range proxies {
-			p.Stop()
-		}
-	}()
+	var at []string // the lines end with this process
 	for i, upstream := range d.Upstreams {
-		p := toxiproxy.NewProxy(server, fmt.Sprintf("far-%d", i), "127.0.0.1:0", upstream)
-		if err := p.Start(); err != nil {
+		w, err := wire.New(fmt.Sprintf("far-%d", i), upstream)
+		if err != nil {
 			return err
 		}
-		proxies = append(proxies, p)
-		for _, stream := range []string{"upstream", "downstream"} {
-			toxics := []string{fmt.Sprintf(`{"type":"latency","stream":%q,"attributes":{"latency":%d}}`, stream, d.Millis)}
-			if d.KiBps > 0 {
-				toxics = append(toxics, fmt.Sprintf(`{"type":"bandwidth","stream":%q,"attributes":{"rate":%d}}`, stream, d.KiBps))
-			}
-			for _, toxic := range toxics {
-				if _, err := p.Toxics.AddToxicJson(strings.NewReader(toxic)); err != nil {
-					return err
-				}
-			}
+		if err := w.Slow(d.Millis, d.KiBps); err != nil {
+			return err
 		}
-		at = append(at, p.Listen)
+		at = append(at, w.Addr)
 	}
 	fmt.Fprintln(out, strings.Join(at, " "))
 	_, _ = io.Copy(io.Discard, in)

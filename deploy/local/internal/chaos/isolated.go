@@ -28,7 +28,7 @@ const bar = 0.95
 // figures are one turn's.
 type figures struct {
 	rate     float64         // saturated: recordings that the healthy tier stores in a second
-	kept     float64         // at a fixed load: recordings stored within it and a second, as a share of those offered
+	idle     float64         // share of the processors' time that nobody used at the fixed load
 	waits    []time.Duration // at a fixed load: from the webhook's 200 to the healthy tier's audit event
 	webhooks float64         // saturated: webhooks answered in a second
 	answers  []time.Duration // of the webhooks, at the fixed load
@@ -40,7 +40,7 @@ type Isolated struct {
 	Sibling   Condition
 	Rate      float64 // recordings a second, saturated; the median of the turns
 	RateRatio float64 // to that beside a sibling that is well, by the median of the turns' ratios
-	Kept      float64 // share of the fixed load that was stored in time
+	Idle      float64 // share of the processors' time at the fixed load
 	P99       time.Duration
 	P99Ratio  float64 // of that beside a well sibling to this: below 1 is slower
 	Webhooks  float64 // a second, saturated
@@ -80,11 +80,13 @@ func compare(healthy string, rounds []map[Condition]figures) (lines []Isolated) 
 			Healthy: healthy, Sibling: c, Turns: len(rounds),
 			Rate:      over(rounds, func(r map[Condition]figures) float64 { return r[c].rate }),
 			RateRatio: over(rounds, func(r map[Condition]figures) float64 { return r[c].rate / r[Well].rate }),
-			Kept:      over(rounds, func(r map[Condition]figures) float64 { return r[c].kept }),
-			P99:       p99(pooled[c].waits), P99Ratio: float64(p99(pooled[Well].waits)) / float64(p99(pooled[c].waits)),
+			Idle:      over(rounds, func(r map[Condition]figures) float64 { return r[c].idle }),
+			P99:       p99(pooled[c].waits), P99Ratio: over(rounds, func(r map[Condition]figures) float64 { return float64(p99(r[Well].waits)) / float64(p99(r[c].waits)) }),
 			Webhooks:  over(rounds, func(r map[Condition]figures) float64 { return r[c].webhooks }),
 			HookRatio: over(rounds, func(r map[Condition]figures) float64 { return r[c].webhooks / r[Well].webhooks }),
-			HookP99:   p99(pooled[c].answers), HookP99Is: float64(p99(pooled[Well].answers)) / float64(p99(pooled[c].answers)),
+			HookP99:   p99(pooled[c].answers), HookP99Is: over(rounds, func(r map[Condition]figures) float64 {
+				return float64(p99(r[Well].answers)) / float64(p99(r[c].answers))
+			}),
 		})
 	}
 	return lines
@@ -117,8 +119,9 @@ func millis(d time.Duration) string { return fmt.Sprintf("%.0f ms", float64(d.Mi
 // isolation writes the table.
 func (r Report) isolation(w io.Writer) {
 	fmt.Fprintf(w, "\n## Isolation, measured\n\nOne tier is healthy and its sibling's store is well, dead, frozen or throttling, in turns within one run, %d turns each. A sick sibling needs less\n"+
-		"CPU than a well one, which could hide a loss; so meanwhile a double of the sibling's worker, in another world, does just the work\nthat the sibling leaves undone. In "+
-		"brackets: what is left of the figure beside a well sibling; at least %.2f is wanted.\n\n", r.Isolation[0].Turns, bar)
+		"CPU than a well one, which could hide a loss; so, wherever the machine is saturated, a double of the sibling's worker, in another\nworld, does just the work "+
+		"that the sibling leaves undone. At the fixed load of %d webhooks a second the processors are idle for %.0f %% of\nthe time beside a well sibling. In brackets: what is left of "+
+		"the figure beside a well sibling, by the median of the turns' ratios (above 1\nis better, also for times); at least %.2f is wanted.\n\n", r.Isolation[0].Turns, offered, 100*r.Isolation[0].Idle, bar)
 	fmt.Fprintf(w, "| healthy | sibling | recordings/s, saturated | p99 from 200 to stored, %d a second | webhooks/s, saturated | p99 of their answers | |\n|---|---|---|---|---|---|---|\n", offered)
 	for _, i := range r.Isolation {
 		mark := "ok"

@@ -24,6 +24,7 @@ type Wire struct {
 
 // New lays a line to the server at upstream, host:port.
 func New(name, upstream string) (*Wire, error) {
+	zerolog.SetGlobalLevel(zerolog.Disabled) // some toxics log to no server's logger but to the process's
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 	p := toxiproxy.NewProxy(server, name, "127.0.0.1:0", upstream)
 	if err := p.Start(); err != nil {
