@@ -13,7 +13,7 @@ func mutations() []mutation {
 			{"ingress/internal/webhook/handler.go", "out.code, out.err, out.detail = Unavailable, err,", "out.code, out.err, out.detail = Accepted, err,"},
 		}},
 		one(4, "what shall come later is acknowledged", "the audit event comes before the acknowledgement",
-			"pkg/queue/consumer.go", "c.handBack(msg, meta, later.After)", "c.ack(msg, meta)"),
+			"pkg/queue/consumer.go", "c.handBack(msg, meta, later.After)", "c.ack(drain, msg, meta)"),
 		one(5, "no last look before a letter", "the tier is looked at once more before a letter",
 			"pkg/worker/judge.go", "res, found, err := w.copier.Settle(ctx, w.job(d, *e))", "res, found, err := transfer.Result{}, false, error(nil)"),
 		one(5, "acknowledged although RECORDINGS_DLQ refuses", "the audit event comes before the acknowledgement",
