@@ -117,6 +117,12 @@ func New(d Data, eventID string, now time.Time) Event {
 // Redrive reports whether the event was sent again by repair or replay.
 func (e Event) Redrive() bool { return e.Type == TypeRedrive }
 
+// ReasonReplay is data.reason of an event that an operator sent again.
+const ReasonReplay = "replay"
+
+// Replayed reports whether e is a dead letter's that was sent again by an operator: no letter of it is open any more.
+func (e Event) Replayed() bool { return e.Redrive() && e.Data.Reason == ReasonReplay }
+
 // Encode returns the event's JSON.
 func (e Event) Encode() ([]byte, error) {
 	b, err := json.Marshal(e)

@@ -76,8 +76,11 @@ func (c *Consumer) Run(ctx, drain context.Context, h Handler) {
 }
 
 // take takes all free slots, as far as the gate lets them be used, and waits for the first; the gate is asked again with
-// each slot that becomes free. 0: the gate is closed, or it is time to end.
+// each slot that becomes free, and now and then: it may let more be used while what is in hand takes long. 0: the gate is
+// closed, or it is time to end.
 func (p *puller) take() (n int, allowed Allowance) {
+	look := time.NewTicker(pullPause)
+	defer look.Stop()
 	for {
 		allowed = Allow(p.Slots)
 		if p.Open != nil {
@@ -95,6 +98,7 @@ func (p *puller) take() (n int, allowed Allowance) {
 		select {
 		case <-p.free:
 			n++
+		case <-look.C:
 		case <-p.ctx.Done():
 			p.give(n)
 			return 0, allowed

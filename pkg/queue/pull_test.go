@@ -156,3 +156,18 @@ func TestAGateThatClosesWhileNoSlotIsFreeIsSeen(t *testing.T) {
 		t.Errorf("%d wait, want 8", i.NumPending)
 	}
 }
+
+func TestAGateThatOpensWhileALongRecordingIsInHandIsSeen(t *testing.T) {
+	js, p := provisioned(t, "test05")
+	route(t, p, queue.Both, 4)
+	c := live(t, js, 4)
+	var slots atomic.Int32
+	slots.Store(1) // as after a throttle
+	c.Open = func() queue.Allowance { return queue.Allow(int(slots.Load())) }
+	b := &blocked{release: make(chan struct{})}
+	run(t, c, b.handle)
+	until(t, "one is in hand", func() bool { return b.live.Load() == 1 })
+	slots.Store(4)
+	until(t, "the others are in hand beside it", func() bool { return b.live.Load() == 4 })
+	close(b.release)
+}

@@ -29,6 +29,7 @@ type Watcher struct {
 	log   *zap.Logger
 	mu    sync.Mutex
 	notes *notes
+	heard bool // it has been read, or there is none
 }
 
 // NewWatcher returns a Watcher that knows nothing until Run runs.
@@ -36,10 +37,13 @@ func NewWatcher(b *Board, log *zap.Logger) *Watcher {
 	return &Watcher{board: b, log: log, notes: newNotes()}
 }
 
-// Standings returns what is known now. It never waits.
+// Standings returns what is known now, nil until the board has been read for the first time. It never waits.
 func (w *Watcher) Standings() Standings {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if !w.heard {
+		return nil
+	}
 	return w.notes.standings(time.Now())
 }
 
@@ -79,7 +83,7 @@ func (w *Watcher) look(ctx context.Context) error {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.notes = w.notes.next(values, time.Now())
+	w.notes, w.heard = w.notes.next(values, time.Now()), true
 	return err
 }
 

@@ -15,12 +15,13 @@ const linkExpired = "link_expired"
 
 // expired ends a redrive that came too late: nothing is wrong with the recording, nothing counts, and waiting would not
 // help. After a last look whether the tier has it, the audit log says so, and the redrive is acknowledged: the
-// reconciler's next run, or the letter that is still open, plans anew.
+// reconciler's next run, or the letter that is still open, plans anew. A replay does not end here: its letter is gone, and
+// what it still carries is the link of a redrive before it, so it is counted as any source that is gone.
 func (w *Worker) expired(ctx context.Context, d queue.Delivery, e event.Event, cause error) error {
 	res, found, err := w.copier.Settle(ctx, w.job(d, e))
 	switch {
 	case found:
-		w.well(d, e, res, 0)
+		w.well(ctx, d, e, res, 0)
 		return nil
 	case err != nil:
 		return w.judge(ctx, d, e, err)

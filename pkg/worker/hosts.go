@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"net/url"
 	"sync"
 	"time"
@@ -40,8 +41,26 @@ func (h *hosts) servedSince(host string, since time.Time) bool {
 	return h.served[host].After(since)
 }
 
-// hostOf is the host of the event's media link.
-func hostOf(e event.Event) string { return hostIn(e.Data.Media.URL) }
+// asked is the link that was last asked for in a delivery: the event's, or a fresh one, which may be of another host.
+type asked struct{ link string }
+
+type askedKey struct{}
+
+// withAsked returns a context in which the source notes what it is asked for, at first the event's link.
+func withAsked(ctx context.Context, e event.Event) context.Context {
+	return context.WithValue(ctx, askedKey{}, &asked{e.Data.Media.URL})
+}
+
+// askedIn returns the delivery's note; one of its own where there is none.
+func askedIn(ctx context.Context) *asked {
+	if a, ok := ctx.Value(askedKey{}).(*asked); ok {
+		return a
+	}
+	return &asked{}
+}
+
+// host is the host of the link.
+func (a *asked) host() string { return hostIn(a.link) }
 
 // hostIn is the host of a link.
 func hostIn(link string) string {

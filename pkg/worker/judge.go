@@ -44,7 +44,7 @@ func (w *Worker) blameFor(ctx context.Context, d queue.Delivery, e event.Event, 
 		return blame{kind: queue.SourceDenied}
 	case part == fault.Platform:
 		return blame{counted: class != fault.Throttled && class != fault.Unavailable}
-	case part == fault.Source && class == fault.SourceGone:
+	case (part == fault.Source || part == fault.Sibling) && class == fault.SourceGone:
 		return blame{kind: queue.SourceGone}
 	case part == fault.Source && class == fault.Corrupt:
 		return blame{kind: queue.SourceUnusable}
@@ -53,7 +53,7 @@ func (w *Worker) blameFor(ctx context.Context, d queue.Delivery, e event.Event, 
 	case part == fault.Source && class == fault.Permanent:
 		return blame{counted: true}
 	case part == fault.Source:
-		return blame{counted: w.hosts.servedSince(hostOf(e), w.lastAttempt(ctx, d, e))}
+		return blame{counted: w.hosts.servedSince(askedIn(ctx).host(), w.lastAttempt(ctx, d, e))}
 	case refusal(err):
 		if w.keeper.probe(ctx) == nil {
 			return blame{kind: queue.StoreRefused}
@@ -99,7 +99,7 @@ func (w *Worker) judge(ctx context.Context, d queue.Delivery, e event.Event, err
 	if errors.Is(err, errHostDown) {
 		return w.again(d, e, err, 1)
 	}
-	if errors.Is(err, transfer.ErrLinkExpired) {
+	if errors.Is(err, transfer.ErrLinkExpired) && !e.Replayed() {
 		return w.expired(ctx, d, e, err)
 	}
 	b := w.blameFor(ctx, d, e, err)
@@ -165,7 +165,7 @@ func (w *Worker) bury(ctx context.Context, d queue.Delivery, e *event.Event, rea
 		res, found, err := w.copier.Settle(ctx, w.job(d, *e))
 		switch {
 		case found:
-			w.well(d, *e, res, 0)
+			w.well(ctx, d, *e, res, 0)
 			return nil
 		case fault.ClassOf(err) == fault.Conflict && err != nil:
 			reason, cause = queue.DigestConflict, err

@@ -36,9 +36,10 @@ type keeper struct {
 	now      func() time.Time
 	log      *zap.Logger
 
-	paused atomic.Pointer[tier.Pause]
-	inHand atomic.Int32 // recordings
-	flight singleflight.Group
+	unheard atomic.Bool // the board has not been read yet, so that nobody knows whether the tier is paused
+	paused  atomic.Pointer[tier.Pause]
+	inHand  atomic.Int32 // recordings
+	flight  singleflight.Group
 
 	mu     sync.Mutex
 	probed error // what came of the latest probe write
@@ -136,7 +137,7 @@ func (k *keeper) view() tier.View {
 func (k *keeper) allowance() queue.Allowance {
 	v := k.view()
 	n := k.breaker.Slots(k.slots)
-	if k.paused.Load() != nil || v.State == tier.Parked || n == 0 {
+	if k.unheard.Load() || k.paused.Load() != nil || v.State == tier.Parked || n == 0 {
 		return queue.Allowance{}
 	}
 	if v.State == tier.Degraded {

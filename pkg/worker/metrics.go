@@ -79,11 +79,11 @@ func newMetrics(reg prometheus.Registerer, t tier.Tier, buffers *transfer.Buffer
 	reg.MustRegister(m.deliveries, m.dead, m.bytes, duration, m.inflight, m.first, m.redundancy, m.refusing, used)
 	for _, o := range []string{
 		string(transfer.Stored), string(transfer.AlreadyPresent), string(transfer.AcceptedUnverified),
-		string(transfer.Duplicate), string(transfer.Forgotten), outcomeRetry, outcomeDead, outcomeParked,
+		string(transfer.Duplicate), string(transfer.Forgotten), outcomeRetry, outcomeDead, outcomeParked, linkExpired,
 	} {
 		m.deliveries.WithLabelValues(o)
 	}
-	for _, r := range []queue.Reason{queue.SourceGone, queue.SourceUnusable, queue.DigestConflict, queue.StoreRefused, queue.AttemptsExhausted, queue.InvalidEvent} {
+	for _, r := range queue.Reasons() {
 		m.dead.WithLabelValues(string(r))
 	}
 	return m

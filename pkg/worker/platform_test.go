@@ -1,8 +1,10 @@
 package worker
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -14,6 +16,8 @@ import (
 	"github.com/twinreel/twinreel/pkg/fault"
 	"github.com/twinreel/twinreel/pkg/mediasource"
 	"github.com/twinreel/twinreel/pkg/queue"
+	"github.com/twinreel/twinreel/pkg/tier"
+	"github.com/twinreel/twinreel/pkg/tier/breaker"
 	"github.com/twinreel/twinreel/pkg/transfer"
 )
 
@@ -137,11 +141,104 @@ func TestARedriveThatComesTooLateStillFindsWhatIsThere(t *testing.T) {
 	}
 }
 
+// A replay's letter is removed as it is sent again, so that nobody would plan anew.
+func TestAReplayWhoseOldLinkHasExpiredBecomesADeadLetterAgain(t *testing.T) {
+	b := newBed(t, "test12")
+	b.source.set(sourceFault(fault.SourceGone, http.StatusForbidden))
+	replayed := func(count int) queue.Delivery {
+		d := b.late(7, count)
+		d.Body = bytes.Replace(d.Body, []byte(`"reason":"missing_primary"`), []byte(`"reason":"replay"`), 1)
+		return d
+	}
+	b.fails(replayed(1))
+	b.clock.move(time.Hour)
+	b.fails(replayed(2))
+	b.ends(replayed(3))
+	b.dead(queue.SourceGone)
+	if got := b.audited(event.AuditRedriven); len(got) != 0 {
+		t.Errorf("audited %+v", got)
+	}
+}
+
 func TestALateRedriveWaitsWhileTheAuditLogIsAway(t *testing.T) {
 	b := newBed(t, "test12")
 	b.source.set(sourceFault(fault.SourceGone, http.StatusForbidden))
 	b.copier.Audit = refusingAudit{}
 	b.fails(b.late(7, 1))
+}
+
+func TestACopyOfTheSiblingsCountsForTheStoreAndNotForTheSource(t *testing.T) {
+	b := newBed(t, "test12", func(c *Config) { c.Breaker = breaker.Config{Failures: 3, Open: time.Hour} })
+	for range 3 {
+		b.keeper.health.Failed(b.clock.Now(), "500")
+	}
+	b.source.set(sourceFault(fault.Unavailable, http.StatusServiceUnavailable))
+	for n := 1; n <= 3; n++ {
+		d := b.late(uint64(n), 1)
+		d.Body = bytes.ReplaceAll(d.Body, []byte("rec-1"), fmt.Appendf(nil, "rec-1%d", n))
+		d.Body = bytes.ReplaceAll(d.Body, []byte("/m?sig"), fmt.Appendf(nil, "/m%d?sig", n))
+		e, err := event.Parse(d.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Data.CopyFrom.ExpiresAt = b.clock.Now().Add(time.Hour)
+		if d.Body, err = e.Encode(); err != nil {
+			t.Fatal(err)
+		}
+		b.copier.Sibling = &source{body: b.source.body}
+		b.fails(b.delivery(uint64(10+n), 1, func(d *event.Data) {
+			d.RecordingID, d.Media.URL = fmt.Sprintf("rec-2%d", n), fmt.Sprintf("https://cdn.example.com/%d", n)
+		}))
+		b.ends(d)
+	}
+	if v := b.keeper.view(); v.State != tier.Healthy {
+		t.Errorf("three were stored in a row, and the tier is %s", v.State)
+	}
+	if s := b.sick.of("cdn.example.com").State(); s != breaker.Open {
+		t.Errorf("the host failed three and served none, and its breaker is %s", s)
+	}
+}
+
+// byHost is a source that fails at some hosts.
+type byHost struct {
+	*source
+	fails map[string]error
+}
+
+func (s byHost) Open(ctx context.Context, r mediasource.Request) (*mediasource.Media, error) {
+	if err := s.fails[hostIn(r.URL)]; err != nil {
+		return nil, err
+	}
+	return s.source.Open(ctx, r)
+}
+
+// links gives fresh links of another host.
+type links struct{}
+
+func (links) Resolve(_ context.Context, _, id string) (string, error) {
+	return "https://fresh.example.com/" + id + "?sig=s3cret", nil
+}
+
+func TestTheHostOfAFreshLinkIsBlamedAndNotThatOfTheOldOne(t *testing.T) {
+	b := newBed(t, "test12", func(c *Config) { c.Breaker = breaker.Config{Failures: 3, Open: time.Millisecond} })
+	b.copier.Source = mediasource.Fresh{Links: links{}, Media: sparing{byHost{b.source, map[string]error{
+		"cdn.example.com": sourceFault(fault.SourceGone, http.StatusForbidden), "fresh.example.com": sourceFault(fault.Unavailable, http.StatusServiceUnavailable),
+	}}, b.sick}}
+	for n := 1; n <= 20; n++ { // the old host serves others meanwhile; the fresh link's is down
+		b.fails(b.delivery(1, n))
+		b.hosts.serve("cdn.example.com", b.clock.Now().Add(time.Second))
+		b.clock.move(time.Minute)
+	}
+	b.alive()
+	for n := range 2 {
+		b.fails(b.delivery(uint64(2+n), 1, func(d *event.Data) { d.RecordingID = fmt.Sprintf("rec-2%d", n) }))
+	}
+	if s := b.sick.of("cdn.example.com").State(); s != breaker.Closed {
+		t.Errorf("the old link's host answers, and its breaker is %s", s)
+	}
+	if len(b.sick.of("fresh.example.com").failing) != 3 {
+		t.Error("the failures of the fresh link's host are not held against it")
+	}
 }
 
 // refusingAudit is an audit log that takes nothing.

@@ -98,7 +98,7 @@ func Run(ctx context.Context, s *service.Service, c Config, t tier.Tier, store o
 	watch(s.Registry, k, w.open)
 	board := queue.NewBoard(nc, js)
 	watcher := queue.NewWatcher(board, s.Log)
-	tell := &teller{keeper: k, board: board, standings: watcher.Standings}
+	tell := newTeller(k, board, watcher.Standings)
 	w.consume(ctx, s.Drain(), js, watcher.Run, tell.run)
 	return nil
 }

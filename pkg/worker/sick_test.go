@@ -73,6 +73,21 @@ func TestADenialOfOneRecordingAloneIsItsOwn(t *testing.T) {
 	b.dead(queue.StoreRefused)
 }
 
+// S3 answers 403 to a look for what is not there where the bucket may not be listed.
+func TestAStoreThatMayNotBeLookedIntoIsParkedAndNothingIsGivenUp(t *testing.T) {
+	b := newBed(t, "test12")
+	for _, op := range []memstore.Op{memstore.Stat, memstore.ReadSidecar} {
+		b.store.Before(op, memstore.Always(storeFault(fault.Denied, http.StatusForbidden)))
+	}
+	for n := 1; n <= 6; n++ {
+		b.fails(b.delivery(1, n))
+	}
+	b.alive()
+	if v := b.keeper.view(); v.State != tier.Parked {
+		t.Errorf("view %+v", v)
+	}
+}
+
 func TestAPassingDenialOfWhoWeAreIsNoRecordingsFault(t *testing.T) {
 	b := newBed(t, "test13")
 	b.store.Before(memstore.Put, memstore.Always(storeFault(fault.Denied, http.StatusUnauthorized)))
@@ -111,7 +126,7 @@ func (b *bed) works(board *queue.Board) {
 	b.t.Helper()
 	b.keeper.now = time.Now
 	watcher := queue.NewWatcher(board, b.logger)
-	tell := &teller{keeper: b.keeper, board: board, standings: watcher.Standings}
+	tell := newTeller(b.keeper, board, watcher.Standings)
 	ctx, stop := context.WithCancel(context.WithoutCancel(b.t.Context()))
 	ended := make(chan struct{})
 	go func() {
@@ -206,13 +221,15 @@ func TestAPausedTierIsPulledFromByNobody(t *testing.T) {
 	if err := board.Pause(t.Context(), tier.Primary, tier.Pause{Reason: "moving", By: "ada", Since: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
-	b.works(board)
-	b.until("it is seen to be paused", func() bool { return b.open().Slots == 0 })
 	b.publishes(0, 20)
-	b.until("the first view is told", func() bool {
+	b.works(board) // a worker that is started knows no more of a pause than what the board says
+	b.until("it is seen to be paused, and the first view is told", func() bool {
 		s, err := board.Read(t.Context())
-		return err == nil && len(s[tier.Primary].Views) == 1
+		return err == nil && len(s[tier.Primary].Views) == 1 && b.keeper.paused.Load() != nil
 	})
+	if i := b.consumer(); i.NumPending != 20 || i.Delivered.Consumer != 0 {
+		t.Errorf("%d of 20 wait, %d were delivered", i.NumPending, i.Delivered.Consumer)
+	}
 	if err := board.Resume(t.Context(), tier.Primary); err != nil {
 		t.Fatal(err)
 	}

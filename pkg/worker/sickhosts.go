@@ -24,7 +24,7 @@ type sickHosts struct {
 // sickHost is one host's breaker.
 type sickHost struct {
 	*breaker.Breaker
-	failing map[string]bool // links that failed since a recording came through
+	failing map[string]bool // recordings that failed since one came through
 	trial   bool            // half-open, and one is being tried
 }
 
@@ -89,8 +89,8 @@ func (s *sickHosts) tried(host string, err error) {
 	h.Wrote()
 }
 
-// ended tells how the copy of a recording from that link ended.
-func (s *sickHosts) ended(host, link string, err error) {
+// ended tells how the copy of a recording from that host ended.
+func (s *sickHosts) ended(host, recording string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h := s.of(host)
@@ -98,8 +98,8 @@ func (s *sickHosts) ended(host, link string, err error) {
 	case err == nil:
 		clear(h.failing)
 		h.Wrote()
-	case sick(err) && !errors.Is(err, errHostDown) && h.State() == breaker.Closed && !h.failing[link]:
-		h.failing[link] = true
+	case sick(err) && !errors.Is(err, errHostDown) && h.State() == breaker.Closed && !h.failing[recording]:
+		h.failing[recording] = true
 		h.Failed()
 	}
 }
@@ -117,6 +117,7 @@ type sparing struct {
 
 // Open implements mediasource.Source.
 func (s sparing) Open(ctx context.Context, r mediasource.Request) (*mediasource.Media, error) {
+	askedIn(ctx).link = r.URL
 	host := hostIn(r.URL)
 	if err := s.hosts.admit(host); err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -44,6 +45,12 @@ type teller struct {
 	shouted time.Time
 }
 
+// newTeller returns a teller; until it has read the board its keeper lets nothing be pulled, which might be paused.
+func newTeller(k *keeper, b board, standings func() queue.Standings) *teller {
+	k.unheard.Store(true)
+	return &teller{keeper: k, board: b, standings: standings}
+}
+
 // run tells each change, and all of it every queue.ViewEvery, until ctx ends; then it takes its word back.
 func (t *teller) run(ctx context.Context) {
 	tick := time.NewTicker(tellLook)
@@ -67,8 +74,13 @@ func (t *teller) run(ctx context.Context) {
 
 // read takes in what the board says of the tier: whether it is paused, and among how many the rate is shared.
 func (t *teller) read() {
-	s := t.standings()[t.tier]
+	all := t.standings()
+	if all == nil {
+		return
+	}
+	s := all[t.tier]
 	was := t.paused.Swap(s.Pause)
+	t.unheard.Store(false)
 	if (was == nil) != (s.Pause == nil) {
 		t.log.Warn("the tier was paused or resumed", zap.Stringer("tier", t.tier), zap.Bool("paused", s.Pause != nil))
 	}
@@ -131,10 +143,13 @@ func (t *teller) shout() {
 }
 
 // mend is what to do about a parked tier.
-const mend = "check the worker's credentials (expired, rotated, revoked), its permission to write below recordings/, metadata/ and probe/, and the bucket's name and key; it resumes by itself"
+const mend = "check the worker's credentials (expired, rotated, revoked), its permission to write below recordings/, metadata/ and probe/, to read there and to list the bucket, and the bucket's name and key; it resumes by itself"
 
 // stands is the readiness detail of the tier.
 func (k *keeper) stands(context.Context) error {
+	if k.unheard.Load() {
+		return errors.New("nothing is pulled until the board " + queue.Tiers + " has been read: the tier may be paused")
+	}
 	if p := k.paused.Load(); p != nil {
 		return fmt.Errorf("paused by %s: %s", p.By, p.Reason)
 	}

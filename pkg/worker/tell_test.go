@@ -201,3 +201,23 @@ func TestAParkedTierSaysOnceAMinuteWhatToMend(t *testing.T) {
 		}
 	})
 }
+
+func TestNothingIsPulledUntilTheBoardHasBeenRead(t *testing.T) {
+	k, _ := kept()
+	var standings queue.Standings
+	tell := newTeller(k, &boards{}, func() queue.Standings { return standings })
+	tell.read()
+	if k.allowance().Slots != 0 || k.stands(t.Context()) == nil {
+		t.Errorf("it may be paused, and %+v is pulled", k.allowance())
+	}
+	standings = queue.Standings{tier.Primary: {Pause: &tier.Pause{Reason: "moving", By: "ada"}}}
+	tell.read()
+	if k.allowance().Slots != 0 {
+		t.Errorf("it is paused, and %+v is pulled", k.allowance())
+	}
+	standings = queue.Standings{}
+	tell.read()
+	if k.allowance().Slots == 0 || k.stands(t.Context()) != nil {
+		t.Errorf("nothing is pulled: %v", k.stands(t.Context()))
+	}
+}

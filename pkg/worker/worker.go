@@ -70,24 +70,27 @@ func (w *Worker) Handle(ctx context.Context, d queue.Delivery) (verdict error) {
 			verdict = w.judge(ctx, d, e, fault.New(fault.Transient, fault.Worker, "copy", errors.New("a defect in this program; see its log")))
 		}
 	}()
+	ctx = withAsked(ctx, e)
 	started := w.copier.Now()
 	res, err := w.copier.Copy(ctx, w.job(d, e))
-	if err != nil || res.Outcome == transfer.Stored {
-		w.sick.ended(hostOf(e), e.Data.Media.URL, err)
+	if err != nil || res.Outcome == transfer.Stored && !res.FromSibling {
+		w.sick.ended(askedIn(ctx).host(), e.Data.IdempotencyKey, err)
 	}
 	if err != nil {
 		return w.judge(ctx, d, e, err)
 	}
-	w.well(d, e, res, w.copier.Now().Sub(started))
+	w.well(ctx, d, e, res, w.copier.Now().Sub(started))
 	return nil
 }
 
 // well notes a delivery that may be acknowledged.
-func (w *Worker) well(d queue.Delivery, e event.Event, res transfer.Result, took time.Duration) {
+func (w *Worker) well(ctx context.Context, d queue.Delivery, e event.Event, res transfer.Result, took time.Duration) {
 	w.metrics.copied(res, w.copier.Tier, took)
-	if res.Outcome == transfer.Stored && !res.FromSibling {
-		w.hosts.serve(hostOf(e), w.copier.Now())
+	if res.Outcome == transfer.Stored {
 		w.keeper.health.Stored(w.keeper.now())
+		if !res.FromSibling {
+			w.hosts.serve(askedIn(ctx).host(), w.copier.Now())
+		}
 	}
 	w.log(d, e).Info("copied", zap.String("outcome", string(res.Outcome)), zap.Int64("bytes", res.Digest.Size), zap.Duration("took", took))
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -52,6 +54,20 @@ func TestTheServerProvesItself(t *testing.T) {
 	c := connect(t, a, "ingress", "ingress")
 	if state, err := c.nc.TLSConnectionState(); err != nil || state.Version == 0 {
 		t.Errorf("the programs' connection: %v, %v", state.Version, err)
+	}
+}
+
+// given a user that may not do what a command does, when an operator runs it, then he is told so, and not left to wait.
+func TestAnOperatorAsTheWrongUserIsToldSo(t *testing.T) {
+	a := start(t)
+	login := a.Logins[natsserver.Provisioner]
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(testenv.Need(t, testenv.Bin), "reconciler"), "tiers")
+	cmd.Env = []string{"TWINREEL_NATS_URL=" + a.TLSURL, "TWINREEL_NATS_CA_FILE=" + a.CA, "TWINREEL_NATS_USER=" + login.User, "TWINREEL_NATS_PASSWORD=" + login.Password}
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), "TWINREEL_NATS_USER") || strings.Contains(string(out), login.Password) {
+		t.Errorf("%v: %s", err, out)
 	}
 }
 

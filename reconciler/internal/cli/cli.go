@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
 	"github.com/twinreel/twinreel/pkg/fault"
@@ -31,8 +32,9 @@ type World struct {
 // app is one run of the program.
 type app struct {
 	World
-	format  string // of -o
-	started bool   // the command line was understood
+	format  string                  // of -o
+	started bool                    // the command line was understood
+	stop    context.CancelCauseFunc // ends the command for a reason
 }
 
 // usageError is a wrong command line.
@@ -43,8 +45,13 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 // Main runs the command line and returns the exit code: 0 done, 1 failed, 2 wrong usage or settings.
 func Main(ctx context.Context, w World) int {
 	a := &app{World: w}
+	ctx, a.stop = context.WithCancelCause(ctx)
+	defer a.stop(nil)
 	root := a.root()
 	err := root.ExecuteContext(ctx)
+	if why := context.Cause(ctx); err != nil && errors.Is(why, nats.ErrPermissionViolation) {
+		err = why
+	}
 	var problems settings.Problems
 	var usage usageError
 	var code exit

@@ -51,6 +51,11 @@ func (a *app) connectAs(ctx context.Context, name string, c queue.Config) (*conn
 	if err != nil {
 		return nil, err
 	}
+	nc.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		if errors.Is(err, nats.ErrPermissionViolation) { // it answers nothing else, so that the request would be waited for
+			a.stop(fmt.Errorf("NATS does not let the user %q (TWINREEL_NATS_USER) do this: %w", c.User, err))
+		}
+	})
 	wait, cancel := context.WithTimeout(ctx, natsPatience)
 	defer cancel()
 	up := nc.StatusChanged(nats.CONNECTED)

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -44,8 +46,13 @@ are discarded, just as the same --reason chooses for list and replay.
 			if err := checkWhy("--reason", why); err != nil {
 				return err
 			}
-			if sel.reason == "" && slices.Contains(reasons(), why) {
+			switch {
+			case sel.reason != "":
+			case slices.Contains(reasons(), why):
 				sel.reason = why
+			case misspelt(why):
+				return usagef("--reason %q: that would discard letters of every reason. Choose with one of %s, or say why in other words",
+					why, strings.Join(reasons(), ", "))
 			}
 			f, err := sel.filter(cmd, args, time.Now())
 			if err != nil {
@@ -62,6 +69,23 @@ are discarded, just as the same --reason chooses for list and replay.
 	c.Flags().StringVar(&flags.why, "reason", "", "why they are discarded, for the audit log (required)")
 	return c
 }
+
+// misspelt reports whether a text looks as if one of the reasons was meant that choose letters.
+func misspelt(why string) bool {
+	bare := func(s string) string {
+		return strings.Map(func(r rune) rune {
+			if strings.ContainsRune("_- ", r) {
+				return -1
+			}
+			return unicode.ToLower(r)
+		}, s)
+	}
+	like := func(reason string) bool { return bare(reason) == bare(why) }
+	return slices.ContainsFunc(reasons(), like) || snakeCase.MatchString(why)
+}
+
+// snakeCase is what reasons look like, and few sentences.
+var snakeCase = regexp.MustCompile(`^[A-Za-z]+(_[A-Za-z]+)+$`)
 
 func (a *app) runDiscard(ctx context.Context, f letters.Filter, flags changeFlags, why string) error {
 	conn, all, err := a.openLetters(ctx)

@@ -75,6 +75,10 @@ func TestDiscardNeedsAReasonAndAYesAndADryRunChangesNothing(t *testing.T) {
 	b.wants(2, "--yes", "dlq", "discard", "--reason", "x")
 	b.wants(2, "--only", "dlq", "discard", "--reason", "x", "--yes", "--only", "nope")
 	b.wants(2, "--rate", "dlq", "discard", "--reason", "x", "--yes", "--rate", "NaN")
+	for _, misspelt := range []string{"source_gon", "sorce_gone", "Source_Gone", "source-gone", "sourcegone", "source gone"} { // it would choose all
+		b.wants(2, "source_gone", "dlq", "discard", "--yes", "--reason", misspelt)
+	}
+	b.ok("dlq", "discard", "--dry-run", "--reason", "source_gon", "--only", "source_gone")
 	r := b.ok("dlq", "discard", "--reason", "x", "--dry-run", "-o", "json")
 	if got := decode[discarded](t, r.stdout); got.Matched != 1 || got.Discarded != 0 || !strings.Contains(r.stderr, "would discard 1") {
 		t.Errorf("got %+v, said %s", got, r.stderr)

@@ -8,9 +8,6 @@ import (
 	"github.com/twinreel/twinreel/pkg/event"
 )
 
-// reasonReplay is data.reason of an event that an operator sent again.
-const reasonReplay = "replay"
-
 // Redrive returns the event in body as a redrive event: its type and data.reason change, and data.copyFrom where there is
 // a copy of the sibling's to take it from; everything else stays as it was, also attributes and fields that this program
 // does not know. Errors are event.Parse's.

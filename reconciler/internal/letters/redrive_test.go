@@ -42,7 +42,7 @@ func decode(t *testing.T, b []byte) map[string]any {
 
 func TestRedriveChangesTypeAndReasonOnly(t *testing.T) {
 	body := completed(t)
-	got, err := Redrive(body, reasonReplay, nil)
+	got, err := Redrive(body, event.ReasonReplay, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func TestRedriveOfARedriveKeepsItsLinkAndSidecar(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := Redrive(body, reasonReplay, nil)
+	got, err := Redrive(body, event.ReasonReplay, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestRedriveRefusesWhatIsNoEvent(t *testing.T) {
 		"data in another case": strings.Replace(string(completed(t)), `"data":`, `"Data":`, 1),
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got, err := Redrive([]byte(body), reasonReplay, nil); err == nil {
+			if got, err := Redrive([]byte(body), event.ReasonReplay, nil); err == nil {
 				t.Errorf("got %s, want an error", got)
 			}
 		})

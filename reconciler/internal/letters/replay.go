@@ -136,7 +136,7 @@ func (r *Replayer) prepare(ctx context.Context, g Group) ([]*sending, []Refusal,
 			refused = append(refused, Refusal{l.Sequence, ErrUnreadable})
 			continue
 		}
-		body, err := Redrive(raw.Data, reasonReplay, nil)
+		body, err := Redrive(raw.Data, event.ReasonReplay, nil)
 		if err != nil {
 			refused = append(refused, Refusal{l.Sequence, err})
 			continue
