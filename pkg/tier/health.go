@@ -106,9 +106,9 @@ func (h *Health) Denied(now time.Time, why string) {
 	h.reason = why
 }
 
-// held counts towards the end of a degraded state.
+// held counts towards the end of a degraded state. It does not end a row of failures: the recording's writes did so when
+// they were made, which may be before the latest failure.
 func (h *Health) held(now time.Time) {
-	h.failures = 0
 	if h.state != Degraded {
 		return
 	}

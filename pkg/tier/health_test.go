@@ -83,6 +83,17 @@ func TestALookDoesNotEndARowOfFailedWrites(t *testing.T) {
 	p.is(t, tier.Degraded, 0)
 }
 
+func TestARecordingThatIsNotedLateDoesNotEndARowOfFailures(t *testing.T) {
+	p := newPatient()
+	p.Wrote() // its last write
+	p.fails(2)
+	p.Stored(p.now) // the rest of what had to be done for it
+	p.fails(1)
+	if v := p.view(); v.State != tier.Degraded {
+		t.Errorf("%+v after three failures in a row", v)
+	}
+}
+
 func TestProbeWritesClearWhereNothingIsInHand(t *testing.T) {
 	p := newPatient()
 	p.fails(3)

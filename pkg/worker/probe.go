@@ -58,7 +58,8 @@ func (k *keeper) probes(ctx context.Context) {
 	for {
 		is := k.breaker.State()
 		if is != breaker.Open && (was == breaker.Open || !k.now().Before(due)) {
-			if err := k.probe(ctx); err != nil && ctx.Err() == nil {
+			err := k.probe(ctx)
+			if err != nil && ctx.Err() == nil && !fault.Is(err, fault.Denied, fault.Store) { // a denial is told once a minute, see teller
 				k.log.Warn("probe write failed", zap.Stringer("tier", k.tier), zap.Stringer("fault", fault.ClassOf(err)), zap.String("error", fault.Text(err)))
 			}
 			due = k.now().Add(k.config.ProbeInterval)

@@ -124,7 +124,8 @@ func backlog(ctx context.Context, b *bed, side int) (s Side, err error) {
 	for _, p := range programs {
 		s.PeakMiB[tierOf(p)] = float64(p.PeakRSS()) / mib
 	}
-	return s, errors.Join(err, each(programs, (*fleet.Program).Freeze), each(programs, (*fleet.Program).Kill))
+	// Not killed: what a dead worker had in hand would hold the next turn's floor for an AckWait.
+	return s, errors.Join(err, each(programs, (*fleet.Program).Stop))
 }
 
 // refill tops the small world's stream up to its thousand.

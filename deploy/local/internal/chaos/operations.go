@@ -1,25 +1,16 @@
 package chaos
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/twinreel/twinreel/deploy/local/internal/fleet"
-	"github.com/twinreel/twinreel/deploy/local/internal/platform"
 	"github.com/twinreel/twinreel/deploy/local/internal/stack"
-)
-
-// Of the operations row.
-const (
-	drizzleEvery = 50 * time.Millisecond // a webhook
-	answerBar    = time.Second           // of their answers' p99
 )
 
 // reaches asks a program's readiness for one check.
@@ -47,82 +38,13 @@ func reaches(p *fleet.Program, name string) func(context.Context) error {
 	}
 }
 
-// drizzle is a steady stream of webhooks.
-type drizzle struct {
-	stop context.CancelFunc
-	all  sync.WaitGroup
-
-	mu      sync.Mutex
-	taken   int
-	again   int // webhooks that needed more than one attempt
-	most    int // attempts that one needed
-	lost    []string
-	latency []time.Duration
-}
-
-// startDrizzle sends a webhook every so often, each with the platform's retries, until it is stopped.
-func (b *bed) startDrizzle(ctx context.Context) *drizzle {
-	d := &drizzle{}
-	until, stop := context.WithCancel(ctx)
-	d.stop = stop
-	d.all.Go(func() {
-		tick := time.NewTicker(drizzleEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-			case <-until.Done():
-				return
-			}
-			r, err := b.add(platform.Spec{Size: 20_000, SendSize: true})
-			if err != nil {
-				b.blame("%v", err)
-				return
-			}
-			d.all.Go(func() { d.send(ctx, b, r) })
-		}
-	})
-	return d
-}
-
-func (d *drizzle) send(ctx context.Context, b *bed, r *platform.Recording) {
-	a, err := b.platform.Send(ctx, r)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err != nil {
-		d.lost = append(d.lost, err.Error())
-		return
-	}
-	d.taken++
-	d.most = max(d.most, a.Attempts)
-	if a.Attempts > 1 {
-		d.again++
-	}
-	d.latency = append(d.latency, a.Latency)
-}
-
-// end stops it, waits for the last retries, and judges.
-func (d *drizzle) end(b *bed) {
-	d.stop()
-	d.all.Wait()
-	slices.SortFunc(d.latency, cmp.Compare[time.Duration])
-	at := p99(d.latency)
-	b.see("%d webhooks taken, %d of them not at the first attempt, none after more than %d; p99 of the answers %s", d.taken, d.again, d.most, millis(at))
-	if at >= answerBar {
-		b.blame("p99 of the answers is %s, want less than %s", millis(at), answerBar)
-	}
-	if len(d.lost) > 0 {
-		b.blame("%d webhooks were not taken within their retries, the first: %s", len(d.lost), d.lost[0])
-	}
-}
-
 // operate does to a fleet what operators and zones do, under a drizzle of webhooks.
 func operate(ctx context.Context, b *bed) error {
 	all, err := b.pairs(ctx)
 	if err != nil {
 		return err
 	}
-	d := b.startDrizzle(ctx)
+	d := b.startDrizzle(ctx, 50*time.Millisecond)
 	for _, step := range []struct {
 		what string
 		do   func() error

@@ -53,7 +53,7 @@ func s3Rows() []Row {
 		Name: "s3-disk-full", Group: "S3", on: alone, Injected: fmt.Sprintf("the S3 server's data on a disk of %d MiB, which is filled by something else", smallDisk),
 		Seen: "backup has every recording meanwhile",
 		play: func(ctx context.Context, b *bed) error { return storeDiskFull(ctx, b, "primary", "s3") },
-	})
+	}, burstRow("S3", "s3-burst", "primary", "TooManyRequests", at))
 }
 
 // azureRows are what can go wrong with the backup tier's store.
@@ -79,7 +79,7 @@ func azureRows() []Row {
 		Name: "azure-disk-full", Group: "Azure", on: alone, Injected: fmt.Sprintf("the Azure server's data on a disk of %d MiB, which is filled by something else", smallDisk),
 		Seen: "primary has every recording meanwhile",
 		play: func(ctx context.Context, b *bed) error { return storeDiskFull(ctx, b, "backup", "azure") },
-	})
+	}, burstRow("Azure", "azure-burst", "backup", "TooManyRequests", at))
 }
 
 // common is what can befall either store.
