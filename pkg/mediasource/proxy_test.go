@@ -45,13 +45,13 @@ func forwarding(t *testing.T, to *origin) *origin {
 			return
 		}
 		w.WriteHeader(http.StatusOK)
-		in, _, err := http.NewResponseController(w).Hijack()
+		in, early, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			return
 		}
 		defer in.Close()
 		go func() {
-			_, _ = io.Copy(out, in)
+			_, _ = io.Copy(out, early) // and not in: its first bytes may have been read already
 			out.Close()
 		}()
 		_, _ = io.Copy(in, out)

@@ -62,7 +62,7 @@ const (
 func (b *Bucket) send(ctx context.Context, key string, data []byte, header nats.Header) error {
 	msg := &nats.Msg{Subject: b.prefix() + key, Data: data, Header: header}
 	if _, err := b.js.PublishMsg(ctx, msg, jetstream.WithExpectStream(BucketStream(b.name))); err != nil {
-		return fmt.Errorf("bucket %s: %w", b.name, err)
+		return fmt.Errorf("bucket %s: %w", b.name, Refused(b.nc, err))
 	}
 	return nil
 }
@@ -79,7 +79,7 @@ func (b *Bucket) Values(ctx context.Context, filter string) ([]Value, error) {
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("bucket %s: %w", b.name, err)
+		return nil, fmt.Errorf("bucket %s: %w", b.name, Refused(b.nc, err))
 	}
 	return values, nil
 }

@@ -57,12 +57,25 @@ func (c *Config) Check() []settings.Problem {
 	return out
 }
 
+// Option changes what Connect does.
+type Option func(refused *func(*Refusal))
+
+// OnRefusal has f called, and nothing logged, each time a server refuses us a permission: sooner than what was refused
+// ends, which is by its time-out.
+func OnRefusal(f func(*Refusal)) Option { return func(refused *func(*Refusal)) { *refused = f } }
+
 // Connect returns a connection that is kept up for ever: NATS may be away, or refuse us, now or at any time later. What the
 // program asks is answered below _INBOX.<program>, so that each program can be allowed to read its own answers alone.
-// instance shows in the servers' connection list. Changes of state are logged.
-func Connect(c Config, program, instance string, log *zap.Logger) (*nats.Conn, jetstream.JetStream, error) {
+// instance shows in the servers' connection list. Changes of state are logged, as is what the servers refuse us.
+func Connect(c Config, program, instance string, log *zap.Logger, more ...Option) (*nats.Conn, jetstream.JetStream, error) {
+	refused := func(r *Refusal) {
+		log.Error("nats refused a permission", zap.String("subject", r.Subject), zap.String("error", r.Error()))
+	}
+	for _, o := range more {
+		o(&refused)
+	}
 	options := []nats.Option{
-		nats.Name(instance), nats.CustomInboxPrefix("_INBOX." + program), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(500 * time.Millisecond),
+		nats.Name(instance), nats.CustomInboxPrefix(inboxPrefix + program), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(500 * time.Millisecond),
 		nats.ReconnectJitter(250*time.Millisecond, time.Second), nats.Timeout(3 * time.Second), nats.PingInterval(10 * time.Second), nats.MaxPingsOutstanding(3),
 		nats.IgnoreAuthErrorAbort(), // a password may be changed here a while after it was there
 		nats.ReconnectBufSize(-1),   // a publish while away fails at once: nothing may look sent that is only in memory
@@ -73,7 +86,11 @@ func Connect(c Config, program, instance string, log *zap.Logger) (*nats.Conn, j
 				log.Warn("nats connection lost", zap.String("error", fault.Text(err)))
 			}
 		}),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		nats.ErrorHandler(func(nc *nats.Conn, _ *nats.Subscription, err error) {
+			if r := refusalOf(nc, err); r != nil {
+				refused(r)
+				return
+			}
 			log.Warn("nats reported an error", zap.String("error", fault.Text(err)))
 		}),
 	}

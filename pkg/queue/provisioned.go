@@ -56,7 +56,7 @@ func Provisioned(js jetstream.JetStream, replicas int, names ...string) func(con
 				return fmt.Errorf("stream %s: %w", name, ErrNotProvisioned)
 			}
 			if err != nil {
-				return fmt.Errorf("stream %s: %w", name, err)
+				return fmt.Errorf("stream %s: %w", name, Refused(js.Conn(), err))
 			}
 			c := s.CachedInfo().Config
 			if c.Storage != jetstream.FileStorage {

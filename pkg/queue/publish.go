@@ -122,7 +122,7 @@ func (p *Publisher) publish(ctx context.Context, msg *nats.Msg, stream, msgID st
 			return ack, nil
 		}
 		if codeOf(err) != errDuplicateRunning {
-			return nil, fmt.Errorf("publish to %s: %w", stream, err)
+			return nil, fmt.Errorf("publish to %s: %w", stream, Refused(p.nc, err))
 		}
 		select {
 		case <-ctx.Done():

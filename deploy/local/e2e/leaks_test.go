@@ -23,6 +23,7 @@ func (b *bed) secrets() map[string]string {
 	for user, login := range b.stack.NATSAccess.Logins {
 		out[login.Password] = "the NATS password of " + user
 	}
+	out[b.fleet.APIToken()], out[b.fleet.AuditKey()] = "the token of the record API", "the key of the audit log"
 	out[b.platform.APIToken()] = "the token of the platform's API"
 	for _, r := range b.platform.Truth() {
 		for _, link := range r.Links() {

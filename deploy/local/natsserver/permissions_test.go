@@ -130,6 +130,7 @@ func mayNot() map[string][]string {
 		"worker-primary": worker("primary", "backup"),
 		"worker-backup":  worker("backup", "primary"),
 		"reconciler": join(nobodys(), taking("primary"), taking("backup"), []string{
+			"recordings.completed.primary", "recordings.completed.backup",
 			"$KV.twinreel-tiers.primary.host-1", "$KV.twinreel-tiers.backup.host-1", "$KV.twinreel-leases.ingress.host-1", "_INBOX.ingress.x",
 		}, api("CONSUMER.CREATE.RECORDINGS", "STREAM.NAMES")),
 		natsserver.Provisioner: join(taking("primary"), taking("backup"), reading(queue.Recordings, queue.Audit, "KV_"+queue.Digests), []string{

@@ -7,11 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 
-	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
 	"github.com/twinreel/twinreel/pkg/fault"
+	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/pkg/service"
 	"github.com/twinreel/twinreel/pkg/settings"
 	"github.com/twinreel/twinreel/pkg/telemetry"
@@ -32,9 +33,10 @@ type World struct {
 // app is one run of the program.
 type app struct {
 	World
-	format  string                  // of -o
-	started bool                    // the command line was understood
-	stop    context.CancelCauseFunc // ends the command for a reason
+	format  string                        // of -o
+	started bool                          // the command line was understood
+	refusal atomic.Pointer[queue.Refusal] // the first
+	stop    func()                        // ends the command
 }
 
 // usageError is a wrong command line.
@@ -44,13 +46,13 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 
 // Main runs the command line and returns the exit code: 0 done, 1 failed, 2 wrong usage or settings.
 func Main(ctx context.Context, w World) int {
-	a := &app{World: w}
-	ctx, a.stop = context.WithCancelCause(ctx)
-	defer a.stop(nil)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	a := &app{World: w, stop: stop}
 	root := a.root()
 	err := root.ExecuteContext(ctx)
-	if why := context.Cause(ctx); err != nil && errors.Is(why, nats.ErrPermissionViolation) {
-		err = why
+	if r := a.refusal.Load(); r != nil && err != nil { // whatever it looks like from where it ended
+		err = fmt.Errorf("%w (%w)", r, err)
 	}
 	var problems settings.Problems
 	var usage usageError

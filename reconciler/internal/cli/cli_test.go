@@ -145,3 +145,23 @@ func TestTheBinaryRuns(t *testing.T) {
 	}
 	run(2, "nope")
 }
+
+// NATS answers what it refuses by nothing: a command must neither wait for that, nor call it a time-out.
+func TestARefusedPermissionIsNamedAtOnce(t *testing.T) {
+	b := provisioned(t)
+	b.env["TWINREEL_NATS_USER"] = account + "-ingress"
+	for args, words := range map[string]string{
+		"dlq list":                  `user "` + account + `-ingress" may not subscribe to "_INBOX.reconciler.>"; log in as the user of reconciler`,
+		"tiers":                     `may not subscribe to "_INBOX.reconciler.>"`,
+		"provision":                 `may not subscribe to "_INBOX.provisioner.>"; log in as the user of provisioner`,
+		"recording show rec1":       `refused by NATS`,
+		"tiers resume backup --yes": `refused by NATS`,
+	} {
+		r := b.wants(1, words, strings.Fields(args)...)
+		if strings.Contains(r.stderr, "deadline") {
+			t.Errorf("reconciler %s waited for its time-out: %s", args, r.stderr)
+		}
+	}
+	b.env["TWINREEL_NATS_USER"] = account + "-reconciler"
+	b.wants(1, `may not subscribe to "_INBOX.provisioner.>"`, "provision")
+}

@@ -45,17 +45,16 @@ func (a *app) connect(ctx context.Context, c queue.Config) (*connection, error) 
 	return a.connectAs(ctx, program, c)
 }
 
-// connectAs is connect for a command that is another program to NATS.
+// connectAs is connect for a command that is another program to NATS. What NATS refuses the command ends it: there will be
+// no answer to wait for.
 func (a *app) connectAs(ctx context.Context, name string, c queue.Config) (*connection, error) {
-	nc, js, err := queue.Connect(c, name, name, zap.NewNop())
+	nc, js, err := queue.Connect(c, name, name, zap.NewNop(), queue.OnRefusal(func(r *queue.Refusal) {
+		a.refusal.CompareAndSwap(nil, r)
+		a.stop()
+	}))
 	if err != nil {
 		return nil, err
 	}
-	nc.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-		if errors.Is(err, nats.ErrPermissionViolation) { // it answers nothing else, so that the request would be waited for
-			a.stop(fmt.Errorf("NATS does not let the user %q (TWINREEL_NATS_USER) do this: %w", c.User, err))
-		}
-	})
 	wait, cancel := context.WithTimeout(ctx, natsPatience)
 	defer cancel()
 	up := nc.StatusChanged(nats.CONNECTED)

@@ -54,6 +54,23 @@ func (b *bed) replay(args ...string) replayed {
 	return decode[replayed](b.t, b.ok(append([]string{"dlq", "replay", "--yes", "-o", "json"}, args...)...).stdout)
 }
 
+// The worker acknowledges a redrive whose link is past its time, for the letter that is still open plans anew: a replay,
+// which removes the letter, must not send such a link.
+func TestReplaySendsNoLinkToTheSiblingsCopy(t *testing.T) {
+	b := provisioned(t)
+	e := recordingEvent("default", "rec-1", 1)
+	e.Type, e.Data.Reason = event.TypeRedrive, "dead_letter"
+	e.Data.CopyFrom = &event.CopyFrom{URL: "https://store.example.com/a?signature=s3cret", Size: 1, ExpiresAt: time.Now().Add(-time.Minute)}
+	b.giveEvent(tier.Primary, queue.SourceGone, 1, e)
+	if got := b.replay(); got.Replayed != 1 {
+		t.Errorf("got %+v", got)
+	}
+	again := b.redriven(tier.Primary)
+	if len(again) != 1 || again[0].Data.CopyFrom != nil || again[0].Data.Reason != "replay" || again[0].Data.Media.URL != e.Data.Media.URL {
+		t.Errorf("primary got %+v", again)
+	}
+}
+
 func TestReplaySendsEachEventAgainAndRemovesItsLetters(t *testing.T) {
 	b := provisioned(t)
 	one, two, other := recordingEvent("default", "rec-1", 1), recordingEvent("default", "rec-1", 2), recordingEvent("emea", "rec-2", 1)

@@ -8,9 +8,10 @@ import (
 	"github.com/twinreel/twinreel/pkg/event"
 )
 
-// Redrive returns the event in body as a redrive event: its type and data.reason change, and data.copyFrom where there is
-// a copy of the sibling's to take it from; everything else stays as it was, also attributes and fields that this program
-// does not know. Errors are event.Parse's.
+// Redrive returns the event in body as a redrive event: its type and data.reason change, and data.copyFrom, which is from
+// or nothing; everything else stays as it was, also attributes and fields that this program does not know. A link that the
+// event brings is never sent again: it lapses within the hour, and a redrive whose link has lapsed is acknowledged, which
+// only somebody who plans anew makes good. Errors are event.Parse's.
 func Redrive(body []byte, reason string, from *event.CopyFrom) ([]byte, error) {
 	if _, err := event.Parse(body); err != nil {
 		return nil, err
@@ -31,6 +32,7 @@ func Redrive(body []byte, reason string, from *event.CopyFrom) ([]byte, error) {
 		m[name] = b
 	}
 	set(data, "reason", reason)
+	delete(data, "copyFrom")
 	if from != nil {
 		set(data, "copyFrom", from)
 	}

@@ -58,22 +58,45 @@ func TestRedriveChangesTypeAndReasonOnly(t *testing.T) {
 	}
 }
 
-func TestRedriveOfARedriveKeepsItsLinkAndSidecar(t *testing.T) {
+// A letter that was itself a redrive: whoever made its link plans anew while a letter is open; a replay removes it, so that
+// a link that lapses on the way would end in an acknowledgement of nothing.
+func TestRedriveOfARedriveKeepsItsSidecarAndLeavesItsLinkBehind(t *testing.T) {
 	m := decode(t, completed(t))
 	data := m["data"].(map[string]any)
 	m["type"], data["reason"], data["sidecar"] = event.TypeRedrive, "missing_backup", "{}\n"
-	data["copyFrom"] = map[string]any{"url": "https://store.example.com/x", "size": json.Number("1"), "sha256": "", "crc64nvme": "", "expiresAt": "2026-11-23T11:00:00Z"}
+	for _, expires := range []string{"2020-11-23T11:00:00Z", "2999-11-23T11:00:00Z"} {
+		data["copyFrom"] = map[string]any{"url": "https://store.example.com/x", "size": json.Number("1"), "sha256": "", "crc64nvme": "", "expiresAt": expires}
+		body, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := Redrive(body, event.ReasonReplay, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := decode(t, body)
+		wanted := want["data"].(map[string]any)
+		wanted["reason"] = "replay"
+		delete(wanted, "copyFrom")
+		if have := decode(t, got); !reflect.DeepEqual(have, want) {
+			t.Errorf("got  %v\nwant %v", have, want)
+		}
+	}
+}
+
+func TestRedriveTakesTheLinkThatItIsGiven(t *testing.T) {
+	m := decode(t, completed(t))
+	m["data"].(map[string]any)["copyFrom"] = map[string]any{"url": "https://store.example.com/old", "expiresAt": "2999-11-23T11:00:00Z"}
 	body, err := json.Marshal(m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := Redrive(body, event.ReasonReplay, nil)
+	got, err := Redrive(body, "dead_letter", &event.CopyFrom{URL: "https://store.example.com/new?a&b"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	data["reason"] = "replay"
-	if have := decode(t, got); !reflect.DeepEqual(have, m) {
-		t.Errorf("got  %v\nwant %v", have, m)
+	if e, err := event.Parse(got); err != nil || e.Data.CopyFrom == nil || e.Data.CopyFrom.URL != "https://store.example.com/new?a&b" {
+		t.Errorf("got %s, %v", got, err)
 	}
 }
 

@@ -79,6 +79,7 @@ func (f *Follower) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer remove(ctx, stream, consumer)
 	if consumer.CachedInfo().NumPending == 0 {
 		f.reached(end, true)
 	}

@@ -93,6 +93,20 @@ func TestAFollowerGoesOnWhereItWasWhenItsConsumerIsGone(t *testing.T) {
 	f.wants(t, 1, 2, 3)
 }
 
+func TestAFollowerThatIsToldToStopLeavesNoConsumerBehind(t *testing.T) {
+	js := stream(t, 2)
+	ctx, cancel := context.WithCancel(t.Context())
+	f := &Follower{JS: js, Stream: "S", Log: zap.NewNop(), Visit: func(m Message) {
+		if m.Sequence == 2 {
+			cancel()
+		}
+	}}
+	f.Run(ctx)
+	if n := consumers(t, js); n != 0 {
+		t.Errorf("%d consumers stay", n)
+	}
+}
+
 // As if the stream had been deleted and made anew while the follower was cut off.
 func TestAFollowerThatIsAheadOfItsStreamBeginsAnew(t *testing.T) {
 	js := stream(t, 3)

@@ -19,6 +19,9 @@ const resets = 3
 // patience is how long the server may take for the next message.
 const patience = 5 * time.Second
 
+// farewell is how long it may take to remove a consumer.
+const farewell = time.Second
+
 // Range says which messages of a stream to read.
 type Range struct {
 	Subjects []string  // none: all
@@ -65,6 +68,7 @@ func Stream(ctx context.Context, js jetstream.JetStream, name string, r Range, v
 	if err != nil {
 		return fmt.Errorf("read stream %s: %w", name, err)
 	}
+	defer remove(ctx, stream, consumer)
 	if consumer.CachedInfo().NumPending == 0 {
 		return nil
 	}
@@ -82,6 +86,18 @@ func Stream(ctx context.Context, js jetstream.JetStream, name string, r Range, v
 			return nil
 		}
 	}
+}
+
+// remove removes the consumer, also where ctx has ended. One that stays all the same is removed by the server, minutes
+// later: until then it counts against the stream's bound, which commands that are called often would meet.
+func remove(ctx context.Context, stream jetstream.Stream, consumer jetstream.Consumer) {
+	info := consumer.CachedInfo() // of the newest, where it broke and was made anew
+	if info == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
+	defer cancel()
+	_ = stream.DeleteConsumer(ctx, info.Name)
 }
 
 // next visits one message and says whether it was the last.

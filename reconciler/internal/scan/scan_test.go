@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -109,6 +110,32 @@ func TestStreamStopsAtTheVisitorsError(t *testing.T) {
 	err := Stream(t.Context(), js, "S", Range{}, func(Message) error { seen++; return stop })
 	if !errors.Is(err, stop) || seen != 1 {
 		t.Errorf("saw %d: %v", seen, err)
+	}
+}
+
+// consumers returns how many consumers the stream has.
+func consumers(t *testing.T, js jetstream.JetStream) int {
+	t.Helper()
+	s, err := js.Stream(t.Context(), "S")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.CachedInfo().State.Consumers
+}
+
+func TestStreamLeavesNoConsumerBehind(t *testing.T) {
+	js := stream(t, 6)
+	for range 3 {
+		read(t, js, Range{})
+		read(t, js, Range{Subjects: []string{"s.none"}}) // nothing to read
+	}
+	enough := errors.New("enough")
+	_ = Stream(t.Context(), js, "S", Range{}, func(Message) error { return enough })
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	_ = Stream(ctx, js, "S", Range{}, func(Message) error { cancel(); return nil })
+	if n := consumers(t, js); n != 0 {
+		t.Errorf("%d consumers stay", n)
 	}
 }
 

@@ -32,7 +32,7 @@ func demo() *cobra.Command {
 			screen := story.NewScreen(os.Stdout, terminal(os.Stdout))
 			defer screen.Close()
 			screen.Say("running: nats-server (JetStream, every write synced), %s, versitygw (S3), Azurite (Azure Blob), "+
-				"ingress, worker-primary, worker-backup", stage.Stack.RedisIs)
+				"ingress, worker-primary, worker-backup, reconciler", stage.Stack.RedisIs)
 			sum, err := story.Play(cmd.Context(), stage, screen, story.Demo())
 			if err != nil {
 				return err

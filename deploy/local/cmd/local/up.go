@@ -52,10 +52,13 @@ type guide struct {
 	envFile string
 	// hook is a webhook that has not been sent.
 	hook platform.Hook
+	// missed is a file of webhooks that were never answered.
+	missed string
 }
 
 // newGuide writes the operator's environment into a file, and offers a recording that nobody has been told of.
-// It also lets the platform send one that can never be fetched, so that there is a dead letter to look at.
+// It also lets the platform send one that can never be fetched, so that there is a dead letter to look at, and keeps one
+// webhook back, so that there is one to import.
 func newGuide(ctx context.Context, stage *story.Stage) (*guide, error) {
 	g := &guide{stage: stage, envFile: filepath.Join(stage.Stack.Dir, "operator.env")}
 	var env strings.Builder
@@ -78,12 +81,28 @@ func newGuide(ctx context.Context, stage *story.Stage) (*guide, error) {
 		return nil, err
 	}
 	g.hook = stage.Platform.Webhook(rec)
+	if g.missed, err = missedWebhook(stage); err != nil {
+		return nil, err
+	}
 	dead, err := story.DeadLink(stage.Platform)
 	if err != nil {
 		return nil, err
 	}
 	_, err = stage.Platform.Send(ctx, dead)
 	return g, err
+}
+
+// missedWebhook writes the webhook of a further recording, which is never sent, into a file.
+func missedWebhook(stage *story.Stage) (string, error) {
+	rec, err := stage.Platform.Add(platform.Spec{ID: "rec-missed", Size: 1_000_000, SendSize: true})
+	if err != nil {
+		return "", err
+	}
+	file := filepath.Join(stage.Stack.Dir, "missed.ndjson")
+	if err := os.WriteFile(file, append(stage.Platform.Webhook(rec).Body, '\n'), 0o600); err != nil {
+		return "", fmt.Errorf("write a webhook that was never answered: %w", err)
+	}
+	return file, nil
 }
 
 // write prints it all.
@@ -99,6 +118,8 @@ func (g *guide) write(out *os.File) {
 	for _, p := range s.Fleet.Programs() {
 		row(p.Name, "http://%s/readyz  http://%s/metrics  log %s", p.Admin, p.Admin, p.Log())
 	}
+	row("record API", "%s", s.Reconciler.RecordURL("<recording ID>"))
+	row("  token", "%s", s.Fleet.APIToken())
 	row("platform (media)", "%s", s.Platform.URL())
 	n := s.Stack.NATSAccess
 	row("NATS", "%s  CA %s  monitor %s", n.TLSURL, n.CA, n.MonitorURL)
@@ -118,8 +139,17 @@ func (g *guide) write(out *os.File) {
 	// Writing to a table that is in memory until here can only fail as any print can.
 	_ = t.Flush()
 	fmt.Fprintf(out, "\nSend a webhook (the signature is right; sent twice it is a duplicate, changed it is refused):\n\n%s\n", g.curl())
-	fmt.Fprintf(out, "\nSee what became of it, as an operator:\n\n"+
-		"  . %s\n  bin/reconciler recording show %s\n  bin/reconciler tiers\n  bin/reconciler dlq list\n\n", g.envFile, g.hook.Event.RecordingID)
+	id := g.hook.Event.RecordingID
+	fmt.Fprintf(out, "\nSee what became of it, by the record API:\n\n  curl -s -H %s %s\n", quote("Authorization: Bearer "+s.Fleet.APIToken()), s.Reconciler.RecordURL(id))
+	fmt.Fprintf(out, "\nBe the operator (one recording has no media any more, and is a dead letter of both tiers by now; one webhook never came):\n\n"+
+		"  . %s\n", g.envFile)
+	for _, command := range []string{
+		"recording show " + id, "tiers", "tiers pause primary --reason 'trying it out' --yes", "tiers resume primary --yes",
+		"dlq list", "import --source default " + g.missed + " --yes",
+	} {
+		fmt.Fprintf(out, "  bin/reconciler %s\n", command)
+	}
+	fmt.Fprintln(out)
 }
 
 // curl is the webhook as a command to paste.

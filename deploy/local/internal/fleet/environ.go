@@ -3,6 +3,7 @@ package fleet
 import (
 	"fmt"
 	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -45,11 +46,11 @@ func (f *Fleet) parts(program string) []map[string]string {
 	case Ingress:
 		return []map[string]string{{"TWINREEL_WEBHOOK_SECRET": f.cfg.WebhookSecret}}
 	case WorkerPrimary:
-		return []map[string]string{f.redis(), source(), f.s3(), {
+		return []map[string]string{f.redis(), source(), f.s3(), copiesFrom(w.Azure.ServiceURL), {
 			"AWS_ACCESS_KEY_ID": w.S3.Writer.Access, "AWS_SECRET_ACCESS_KEY": w.S3.Writer.Secret,
 		}}
 	case WorkerBackup:
-		return []map[string]string{f.redis(), source(), f.azure(), {"TWINREEL_AZURE_SAS_TOKEN": w.Azure.WriterSAS}}
+		return []map[string]string{f.redis(), source(), f.azure(), copiesFrom(w.S3.Endpoint), {"TWINREEL_AZURE_SAS_TOKEN": w.Azure.WriterSAS}}
 	default:
 		return []map[string]string{f.redis(), f.s3(), f.azure(), {
 			"AWS_ACCESS_KEY_ID": w.S3.Reader.Access, "AWS_SECRET_ACCESS_KEY": w.S3.Reader.Secret,
@@ -66,6 +67,15 @@ func (f *Fleet) redis() map[string]string {
 // source lets workers read from this machine: the simulated platform serves plain HTTP on the loopback.
 func source() map[string]string {
 	return map[string]string{"TWINREEL_SOURCE_ALLOWED_CIDRS": "127.0.0.0/8", "TWINREEL_SOURCE_ALLOW_HTTP": "true"}
+}
+
+// copiesFrom lets a worker take, in a redrive, the copy in the sibling's store at that address.
+func copiesFrom(store string) map[string]string {
+	u, err := url.Parse(store)
+	if err != nil {
+		return nil // no address that anything could be read from
+	}
+	return map[string]string{"TWINREEL_COPY_FROM_ORIGINS": u.Scheme + "://" + u.Host}
 }
 
 func (f *Fleet) s3() map[string]string {

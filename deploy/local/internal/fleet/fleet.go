@@ -4,6 +4,7 @@ package fleet
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -42,9 +43,12 @@ type Config struct {
 type Fleet struct {
 	cfg Config
 
+	apiToken string // of the record API
+
 	mu       sync.Mutex
 	programs []*Program
 	started  map[string]int
+	auditKey string // made when it is first needed
 }
 
 // New makes a fleet in which nothing runs yet.
@@ -52,7 +56,7 @@ func New(cfg Config) (*Fleet, error) {
 	if err := os.MkdirAll(filepath.Join(cfg.Dir, "home"), 0o700); err != nil {
 		return nil, fmt.Errorf("make the programs' folder: %w", err)
 	}
-	return &Fleet{cfg: cfg, started: make(map[string]int)}, nil
+	return &Fleet{cfg: cfg, apiToken: rand.Text(), started: make(map[string]int)}, nil
 }
 
 // Use lets all that is started from now on come from another folder of binaries.
@@ -62,7 +66,7 @@ func (f *Fleet) Use(bin string) {
 	f.cfg.Bin = bin
 }
 
-// Start starts one more instance of a program, with added variables (name to value, over all others), and returns at
+// Start starts one more instance of a program (of the reconciler: `reconciler run`), with added variables (name to value, over all others), and returns at
 // once: it may not be ready yet, nor ever become so.
 func (f *Fleet) Start(program string, env map[string]string) (*Program, error) {
 	f.mu.Lock()
@@ -79,8 +83,8 @@ func (f *Fleet) Start(program string, env map[string]string) (*Program, error) {
 	return p, nil
 }
 
-// StartAll provisions NATS, starts one instance of each program that runs in the foreground, and waits until all are
-// ready. It returns them in the order ingress, worker-primary, worker-backup.
+// StartAll provisions NATS, starts one instance of each program that a recording passes through, and waits until all are
+// ready. It returns them in the order ingress, worker-primary, worker-backup. StartReconciler starts the one beside them.
 func (f *Fleet) StartAll(ctx context.Context) (ingress, primary, backup *Program, err error) {
 	if err := f.Provision(ctx); err != nil {
 		return nil, nil, nil, err

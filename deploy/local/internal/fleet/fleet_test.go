@@ -105,7 +105,7 @@ func waitsAndSurvives(t *testing.T, s *stack.Stack) {
 	ctx := t.Context()
 	programs := []*fleet.Program{
 		started(t, f, fleet.Ingress, nil), started(t, f, fleet.WorkerPrimary, nil), started(t, f, fleet.WorkerBackup, nil),
-		started(t, f, fleet.WorkerBackup, nil),
+		started(t, f, fleet.WorkerBackup, nil), started(t, f, fleet.Reconciler, nil),
 	}
 	for _, p := range programs {
 		waitFor(t, p.Name+" says that it waits for its streams", func(ctx context.Context) bool {
@@ -127,6 +127,9 @@ func waitsAndSurvives(t *testing.T, s *stack.Stack) {
 	}
 	if peak := killed.PeakRSS(); peak < 5<<20 {
 		t.Errorf("%s had at most %d bytes", killed.Name, peak)
+	}
+	if status, err := f.Record(ctx, programs[4], "rec-of-nobody"); err != nil || status != "unknown" {
+		t.Errorf("the record API says %q, %v", status, err)
 	}
 	m, err := programs[0].Metrics(ctx)
 	if err != nil {
@@ -159,26 +162,28 @@ func hasLeastCredentials(t *testing.T, s *stack.Stack) {
 	secrets := map[string]string{
 		"S3 writer": w.S3.Writer.Secret, "S3 reader": w.S3.Reader.Secret, "Azure writer": w.Azure.WriterSAS,
 		"Azure reader": w.Azure.ReaderSAS, "webhook": "a secret", "S3 owner": w.S3.Root.Secret, "Azure account": w.Azure.Key,
-		"NATS owner": w.NATS.User, // test accounts' users have one password; in their names they differ
+		"NATS owner": w.NATS.User, "record API": f.APIToken(), // test accounts' users have one password; in their names they differ
 	}
 	for program, login := range w.NATS.Logins {
 		secrets["NATS "+program] = login.User
 	}
 	for program, want := range map[string][]string{
 		fleet.Ingress: {"NATS ingress", "webhook"}, fleet.WorkerPrimary: {"NATS worker-primary", "S3 writer"},
-		fleet.WorkerBackup: {"Azure writer", "NATS worker-backup"}, fleet.Reconciler: {"Azure reader", "NATS reconciler", "S3 reader"},
+		fleet.WorkerBackup: {"Azure writer", "NATS worker-backup"}, fleet.Reconciler: {"Azure reader", "NATS reconciler", "S3 reader", "audit key", "record API"},
+		"a command": {"Azure reader", "NATS reconciler", "S3 reader"},
 	} {
 		environ := f.Environ()
-		if program != fleet.Reconciler {
+		if program != "a command" {
 			p := started(t, f, program, nil)
 			environ = p.Environ()
 			if err := p.Kill(); err != nil {
 				t.Fatal(err)
 			}
 		}
+		secrets["audit key"] = f.AuditKey()
 		var has []string
 		for name, secret := range secrets {
-			if slices.ContainsFunc(environ, func(line string) bool { return strings.HasSuffix(line, "="+secret) }) {
+			if secret != "" && slices.ContainsFunc(environ, func(line string) bool { return strings.HasSuffix(line, "="+secret) }) {
 				has = append(has, name)
 			}
 		}

@@ -25,6 +25,8 @@ type Program struct {
 	Admin string
 	// Listen is the address of an ingress's webhooks; empty for the others.
 	Listen string
+	// API is the address of a reconciler's record API; empty for the others.
+	API string
 
 	spec process.Spec
 
@@ -43,15 +45,24 @@ func (f *Fleet) newProgram(program string, n int, env map[string]string) (*Progr
 	}
 	p := &Program{Name: fmt.Sprintf("%s-%d", program, n), Admin: admin}
 	own := map[string]string{"TWINREEL_ADMIN_ADDR": admin}
-	if program == Ingress {
+	var args []string
+	switch program {
+	case Ingress:
 		if p.Listen, err = stack.FreeAddr(); err != nil {
 			return nil, err
 		}
 		own["TWINREEL_LISTEN_ADDR"] = p.Listen
+	case Reconciler:
+		args = []string{"run"}
+		var more map[string]string
+		if p.API, more, err = f.daemon(); err != nil {
+			return nil, err
+		}
+		maps.Copy(own, more)
 	}
 	maps.Copy(own, env)
 	p.spec = process.Spec{
-		Name: p.Name, Path: filepath.Join(f.cfg.Bin, program), Env: f.environ(program, own), Dir: f.cfg.Dir,
+		Name: p.Name, Path: filepath.Join(f.cfg.Bin, program), Args: args, Env: f.environ(program, own), Dir: f.cfg.Dir,
 		Log: filepath.Join(f.cfg.Dir, p.Name+".log"),
 	}
 	return p, nil

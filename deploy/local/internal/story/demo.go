@@ -224,9 +224,19 @@ func (p *play) judge(ctx context.Context) (err error) {
 		}
 		p.sum.second(p.watch, r)
 	}
+	last := p.recordings[len(p.recordings)-1]
+	status, err := p.stage.Fleet.Record(ctx, p.stage.Reconciler, last.Key())
+	if err != nil {
+		return err
+	}
+	p.screen.Say("the reconciler's record API says of %s: %s", last.Key(), status)
+	if status != "completed" {
+		p.sum.Records = append(p.sum.Records, "the record API says that "+last.Key()+" is "+status)
+	}
 	p.sum.Dead = p.dead.Key()
 	p.sum.PeakRSS = map[string]int64{
 		fleet.Ingress: p.stage.Ingress.PeakRSS(), fleet.WorkerPrimary: p.stage.Primary.PeakRSS(), fleet.WorkerBackup: p.stage.Backup.PeakRSS(),
+		fleet.Reconciler: p.stage.Reconciler.PeakRSS(),
 	}
 	return nil
 }

@@ -24,6 +24,8 @@ type Stage struct {
 	Ingress  *fleet.Program
 	Primary  *fleet.Program
 	Backup   *fleet.Program
+	// Reconciler serves the record API, and takes care of dead letters whose copy is elsewhere.
+	Reconciler *fleet.Program
 	// Secret signs the platform's webhooks.
 	Secret string
 }
@@ -57,6 +59,9 @@ func Open(ctx context.Context, cfg StageConfig) (s *Stage, err error) {
 		return s, err
 	}
 	if s.Ingress, s.Primary, s.Backup, err = s.Fleet.StartAll(ctx); err != nil {
+		return s, err
+	}
+	if s.Reconciler, err = s.Fleet.StartReconciler(ctx); err != nil {
 		return s, err
 	}
 	cfg.Platform.Secret, cfg.Platform.IngressURL = s.Secret, s.Ingress.URL()

@@ -149,8 +149,8 @@ func (s *Summary) Write(out io.Writer) bool {
 		Size(s.Outage.BackupBytes), s.Outage.Primary)
 	row("primary caught up", "%.1f s after S3 came back", s.CaughtUp.Seconds())
 	row("time to second copy", "p50 %.1f s, p99 %.1f s", s.quantile(0.50), s.quantile(0.99))
-	row("peak memory", "ingress %.0f MiB, worker-primary %.0f MiB, worker-backup %.0f MiB", mib(s.PeakRSS[fleet.Ingress]),
-		mib(s.PeakRSS[fleet.WorkerPrimary]), mib(s.PeakRSS[fleet.WorkerBackup]))
+	row("peak memory", "ingress %.0f MiB, worker-primary %.0f MiB, worker-backup %.0f MiB, reconciler %.0f MiB", mib(s.PeakRSS[fleet.Ingress]),
+		mib(s.PeakRSS[fleet.WorkerPrimary]), mib(s.PeakRSS[fleet.WorkerBackup]), mib(s.PeakRSS[fleet.Reconciler]))
 	row("time", "%.1f s to move, %.1f s to read back", s.Moved.Seconds(), s.ReadBack.Seconds())
 	// Writing to a table that is in memory until here can only fail as any print can.
 	_ = t.Flush()
