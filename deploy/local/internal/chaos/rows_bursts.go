@@ -13,8 +13,8 @@ import (
 // Of a burst of throttling.
 const (
 	burstFor   = 2 * time.Minute
-	burstEvery = 100 * time.Millisecond // a webhook
-	caughtUp   = 10                     // recordings that a tier may be behind and still be at the front: a second's
+	burstEvery = 200 * time.Millisecond // a webhook
+	caughtUp   = 5                      // recordings that a tier may be behind and still be at the front: a second's
 	burstSeen  = "the sibling keeps pace; with the load going on, the tier has caught up in less time than the burst took; no webhook above a second (p99)"
 )
 
