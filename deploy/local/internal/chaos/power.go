@@ -22,7 +22,7 @@ const powerDisk = 512
 
 // powerLoad is how many webhooks are sent in a trial, and powerInFlight how many at once.
 const (
-	powerLoad     = 200
+	powerLoad     = 80
 	powerInFlight = 32
 )
 
