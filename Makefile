@@ -36,7 +36,7 @@ test: $(LOCAL) ## everything that must pass: builds, vet, import rules, and all 
 	go vet $(PACKAGES)
 	@set -e; for m in $(MODULES); do echo "build and vet $$m by itself"; (cd $$m && GOWORK=off go build ./... && GOWORK=off go vet ./...); done
 	@$(MAKE) --no-print-directory build
-	$(LOCAL) with-servers -- go test -race -timeout 20m $(TESTFLAGS) $(PACKAGES)
+	$(LOCAL) with-servers -- go test -race -timeout 40m $(TESTFLAGS) $(PACKAGES)
 
 .PHONY: bench
 bench: $(LOCAL) ## measure it against a floor, the leanest program that does the same work; BENCH='--rows copy-1MiB' for some rows
