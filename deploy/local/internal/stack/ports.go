@@ -51,7 +51,7 @@ func freePorts(n int) ([]int, error) {
 
 // reserve takes a port for this process by a lock on a file, which ends with it, and reports whether it was free.
 func reserve(port int) (bool, error) {
-	dir := filepath.Join(os.TempDir(), "twinreel-ports")
+	dir := filepath.Join(os.TempDir(), "ports-of-twinreel")
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return false, fmt.Errorf("reserve a port: %w", err)
 	}
