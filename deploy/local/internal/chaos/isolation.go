@@ -29,8 +29,7 @@ const (
 	offered     = 100 // webhooks a second, at the fixed load
 	mediaSize   = 64 * kib
 	saturatedBy = 1000 // recordings that wait for the workers
-	hooks       = 1500
-	hooksBeside = 600 // recordings that the double has to do meanwhile
+	hooks       = 4000
 	hooksAtOnce = 32
 )
 
@@ -41,12 +40,10 @@ const turnPatience = 2 * time.Minute
 // against a sibling that is well: all conditions in turns, on the same servers. scale is of how much each turn does; below 1
 // the figures mean little.
 //
-// A sibling that cannot work frees CPU, and on a machine with two cores that is a gift to the healthy side, behind which a
-// loss could hide. So, wherever the machine is saturated, there is a double: a worker of the sibling's kind in another world,
-// with as many events before it. While the sibling is well the double stands still; while the sibling is ill the double does
-// its work. Whichever tier comes first agrees on a recording's digest, which costs more than reading what was agreed: so
-// that both conditions need as many agreements, a herald of the healthy tier's kind has been through the double's world
-// before anything is measured. At the fixed load the machine is mostly idle, and there is no gift; the table says how idle.
+// A sibling that cannot work frees CPU, and on a machine with two cores that is a gift to whoever is saturated, behind which
+// a loss could hide. So there are two more looks: at a fixed load, at which the machine is mostly idle – the table says how
+// idle – and at what a recording costs the healthy worker of CPU. The latter grows a little by itself: whichever tier comes
+// first agrees on a recording's digest, which costs more than reading what was agreed, and a sick sibling never comes first.
 func (c Config) Isolation(ctx context.Context, rounds int, scale float64) (lines []Isolated, err error) {
 	for _, healthy := range []string{"primary", "backup"} {
 		var all []map[Condition]figures
@@ -86,7 +83,7 @@ func (c Config) conditions(ctx context.Context, healthy string, n int, scale flo
 
 // turn measures once.
 func (c Config) turn(ctx context.Context, s *stack.Stack, healthy string, cond Condition, scale float64) (f figures, err error) {
-	i := &isolation{Config: c, healthy: healthy, ill: cond != Well, scale: scale, stored: map[string]time.Time{}}
+	i := &isolation{Config: c, healthy: healthy, scale: scale, stored: map[string]time.Time{}}
 	defer func() { err = errors.Join(err, i.close()) }()
 	if err := i.open(ctx, s); err != nil {
 		return f, err
@@ -97,38 +94,30 @@ func (c Config) turn(ctx context.Context, s *stack.Stack, healthy string, cond C
 	if err := i.fixed(ctx, &f); err != nil {
 		return f, err
 	}
-	if f.rate, err = i.saturated(ctx); err != nil {
+	if err := i.saturated(ctx, &f); err != nil {
 		return f, err
 	}
 	f.webhooks, err = i.door(ctx)
 	return f, err
 }
 
-// side is a fleet in a world of its own.
-type side struct {
-	world stack.World
-	fleet *fleet.Fleet
-	queue *queueView
-	to    *queue.Publisher
-}
-
 // isolation is what a turn is measured on.
 type isolation struct {
 	Config
 	healthy string
-	ill     bool
 	scale   float64
 
-	own, other     side // the one under measurement, and the double's
-	ingress        *fleet.Program
-	double, herald *fleet.Program
-	workers        []*fleet.Program
-	platform       *platform.Platform
-	feedURL        string
-	s3, azure      *gate.Gate
-	lines          map[string]*wire.Wire // by tier
-	ends           []func() error
-	sent           int
+	fleet     *fleet.Fleet
+	queue     *queueView
+	to        *queue.Publisher
+	ingress   *fleet.Program
+	workers   map[string]*fleet.Program // by tier
+	platform  *platform.Platform
+	feedURL   string
+	s3, azure *gate.Gate
+	lines     map[string]*wire.Wire // by tier
+	ends      []func() error
+	sent      int
 
 	mu     sync.Mutex
 	stored map[string]time.Time // when the healthy tier's audit event of a recording came
@@ -147,7 +136,7 @@ func (i *isolation) serve(h http.Handler) (addr string, err error) {
 	return l.Addr().String(), nil
 }
 
-// open starts everything: stores that forget, behind gates and lines, a source, the fleet, and the double.
+// open starts everything: stores that forget, behind gates and lines, a source, and the fleet.
 func (i *isolation) open(ctx context.Context, s *stack.Stack) (err error) {
 	i.change = make(chan struct{})
 	addr, err := i.serve(feed.New())
@@ -161,106 +150,89 @@ func (i *isolation) open(ctx context.Context, s *stack.Stack) (err error) {
 	}
 	i.ends = append(i.ends, i.platform.Close)
 	env := map[string]string{}
-	if i.lines, err = i.stores(env, true); err != nil {
+	if err := i.stores(env); err != nil {
 		return err
 	}
-	if i.own, err = i.side(ctx, s, secret, env); err != nil {
-		return err
-	}
-	free := map[string]string{}
-	if _, err = i.stores(free, false); err != nil {
-		return err
-	}
-	if i.other, err = i.side(ctx, s, secret, free); err != nil {
+	if err := i.provision(ctx, s, secret, env); err != nil {
 		return err
 	}
 	return i.start(ctx)
 }
 
 // stores makes two stores that forget, and tells the workers where.
-func (i *isolation) stores(env map[string]string, keep bool) (map[string]*wire.Wire, error) {
-	lines := map[string]*wire.Wire{}
+func (i *isolation) stores(env map[string]string) error {
+	i.lines = map[string]*wire.Wire{}
 	for tier, h := range map[string]http.Handler{"primary": sink.NewS3(), "backup": sink.NewAzure()} {
 		addr, err := i.serve(h)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		g, err := gate.New(addr)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		w, err := wire.New(tier, g.Addr)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		i.ends = append(i.ends, w.Close, g.Close)
-		lines[tier] = w
+		i.lines[tier] = w
 		if tier == "primary" {
-			env["TWINREEL_S3_ENDPOINT"] = "http://" + w.Addr
+			i.s3, env["TWINREEL_S3_ENDPOINT"] = g, "http://"+w.Addr
 		} else {
-			env["TWINREEL_AZURE_SERVICE_URL"] = "http://" + w.Addr + "/account"
-		}
-		if keep && tier == "primary" {
-			i.s3 = g
-		} else if keep {
-			i.azure = g
+			i.azure, env["TWINREEL_AZURE_SERVICE_URL"] = g, "http://"+w.Addr+"/account"
 		}
 	}
-	return lines, nil
+	return nil
 }
 
-func (i *isolation) side(ctx context.Context, s *stack.Stack, secret string, env map[string]string) (out side, err error) {
-	if out.world, err = s.NewWorld(ctx); err != nil {
-		return out, err
+// provision makes the fleet's world.
+func (i *isolation) provision(ctx context.Context, s *stack.Stack, secret string, env map[string]string) error {
+	world, err := s.NewWorld(ctx)
+	if err != nil {
+		return err
 	}
 	dir, err := os.MkdirTemp(s.Dir, "isolation-")
 	if err != nil {
-		return out, err
+		return err
 	}
-	if out.fleet, err = fleet.New(fleet.Config{Bin: i.Bin, Dir: dir, World: out.world, WebhookSecret: secret, Env: env}); err != nil {
-		return out, err
+	if i.fleet, err = fleet.New(fleet.Config{Bin: i.Bin, Dir: dir, World: world, WebhookSecret: secret, Env: env}); err != nil {
+		return err
 	}
-	i.ends = append([]func() error{out.fleet.Close}, i.ends...)
-	if err := out.fleet.Provision(ctx); err != nil {
-		return out, err
+	i.ends = append([]func() error{i.fleet.Close}, i.ends...)
+	if err := i.fleet.Provision(ctx); err != nil {
+		return err
 	}
-	if out.queue, err = viewQueue(out.world.NATS); err != nil {
-		return out, err
+	if i.queue, err = viewQueue(world.NATS); err != nil {
+		return err
 	}
-	i.ends = append(i.ends, func() error { out.queue.close(); return nil })
-	out.to = queue.NewPublisher(out.queue.nc, out.queue.js)
-	return out, nil
+	i.ends = append(i.ends, func() error { i.queue.close(); return nil })
+	i.to = queue.NewPublisher(i.queue.nc, i.queue.js)
+	return nil
 }
 
-// start starts the programs. The double and the herald are frozen at once.
+// start starts the programs.
 func (i *isolation) start(ctx context.Context) (err error) {
 	sub := queue.AuditSubject(string(event.AuditStored), i.healthy)
-	if _, err := i.own.queue.nc.Subscribe(sub, i.note); err != nil {
+	if _, err := i.queue.nc.Subscribe(sub, i.note); err != nil {
 		return err
 	}
-	if i.ingress, err = i.own.fleet.Start(fleet.Ingress, nil); err != nil {
+	if i.ingress, err = i.fleet.Start(fleet.Ingress, nil); err != nil {
 		return err
 	}
+	i.workers = map[string]*fleet.Program{}
 	for _, tier := range []string{"primary", "backup"} {
-		p, err := i.own.fleet.Start("worker-"+tier, nil)
-		if err != nil {
+		if i.workers[tier], err = i.fleet.Start("worker-"+tier, nil); err != nil {
 			return err
 		}
-		i.workers = append(i.workers, p)
 	}
-	if i.double, err = i.other.fleet.Start("worker-"+sibling(i.healthy), nil); err != nil {
-		return err
-	}
-	if i.herald, err = i.other.fleet.Start("worker-"+i.healthy, nil); err != nil {
-		return err
-	}
-	for _, p := range append([]*fleet.Program{i.ingress, i.double, i.herald}, i.workers...) {
+	for _, p := range []*fleet.Program{i.ingress, i.workers["primary"], i.workers["backup"]} {
 		if err := p.Ready(ctx); err != nil {
 			return err
 		}
 	}
 	i.platform.SetIngressURL(i.ingress.URL())
-	return errors.Join(i.double.Freeze(), i.herald.Freeze())
+	return nil
 }
 
 // fall lets the sibling's store fall ill.
@@ -322,11 +294,8 @@ func (i *isolation) close() error {
 		i.azure.Set()
 	}
 	// Nobody waits for what the sibling could not do.
-	for _, f := range []*fleet.Fleet{i.own.fleet, i.other.fleet} {
-		if f == nil {
-			continue
-		}
-		for _, p := range f.Programs() {
+	if i.fleet != nil {
+		for _, p := range i.fleet.Programs() {
 			errs = append(errs, p.Kill())
 		}
 	}

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/twinreel/twinreel/deploy/local/internal/platform"
+	"github.com/twinreel/twinreel/deploy/local/internal/process"
 	"github.com/twinreel/twinreel/pkg/queue"
-	"github.com/twinreel/twinreel/pkg/tier"
 )
 
 // fixedFor is how long the fixed load lasts, at full scale.
@@ -72,78 +72,48 @@ func (i *isolation) post(ctx context.Context, id string) (platform.Answer, error
 	return a, err
 }
 
-// saturated lets events wait in both worlds' streams while all workers are frozen, and then lets them go: it returns how
-// many recordings the healthy tier stores in a second.
-func (i *isolation) saturated(ctx context.Context) (rate float64, err error) {
+// saturated lets events wait in the stream while both workers are frozen, and then lets them go: it measures how many
+// recordings the healthy tier stores in a second, and what each costs its worker.
+func (i *isolation) saturated(ctx context.Context, f *figures) error {
 	n := max(20, int(saturatedBy*i.scale))
 	for _, p := range i.workers {
 		if err := p.Freeze(); err != nil {
-			return 0, err
+			return err
 		}
 	}
-	if err := errors.Join(i.prefill(ctx, i.own, "full", n), i.forDouble(ctx, "full", n)); err != nil {
-		return 0, err
-	}
-	start := time.Now()
-	if i.ill {
-		if err := i.double.Thaw(); err != nil {
-			return 0, err
-		}
-	}
-	for _, p := range i.workers {
-		if err := p.Thaw(); err != nil {
-			return 0, err
-		}
-	}
-	i.sent += n
-	if err := i.all(ctx, i.sent); err != nil {
-		return 0, err
-	}
-	return float64(n) / time.Since(start).Seconds(), nil
-}
-
-// prefill publishes n events of a world.
-func (i *isolation) prefill(ctx context.Context, s side, prefix string, n int) error {
-	return together(n, hooksAtOnce, func(k int) error {
-		_, err := s.to.Completed(ctx, queue.Both, i.event(fmt.Sprintf("%s-%d", prefix, k)), "")
+	if err := together(n, hooksAtOnce, func(k int) error {
+		_, err := i.to.Completed(ctx, queue.Both, i.event(fmt.Sprintf("full-%d", k)), "")
 		return err
-	})
-}
-
-// forDouble gives the double so many recordings to do, through whose world the herald has been.
-func (i *isolation) forDouble(ctx context.Context, prefix string, n int) error {
-	if err := errors.Join(i.double.Freeze(), i.prefill(ctx, i.other, prefix, n), i.herald.Thaw()); err != nil {
+	}); err != nil {
 		return err
 	}
-	t, err := tier.Parse(i.healthy)
+	worker := i.workers[i.healthy].PID()
+	before, err := process.CPUSeconds(worker)
 	if err != nil {
 		return err
 	}
-	done := func(ctx context.Context) error {
-		c, err := i.other.queue.js.Consumer(ctx, queue.Recordings, queue.ConsumerName(t, queue.Live))
-		if err != nil {
+	start := time.Now()
+	for _, p := range i.workers {
+		if err := p.Thaw(); err != nil {
 			return err
 		}
-		if info := c.CachedInfo(); info.NumPending > 0 || info.NumAckPending > 0 {
-			return fmt.Errorf("the herald has %d messages before it", int(info.NumPending)+info.NumAckPending)
-		}
-		return nil
 	}
-	return errors.Join(eventually(ctx, turnPatience, "the herald has been through", done), i.herald.Freeze())
+	// What a worker had asked for when it was frozen comes back after an AckWait only, and would set the pace of the last few.
+	most := n * 9 / 10
+	if err := i.all(ctx, i.sent+most); err != nil {
+		return err
+	}
+	f.rate = float64(most) / time.Since(start).Seconds()
+	i.sent += n
+	after, err := process.CPUSeconds(worker)
+	f.cost = time.Duration((after - before) / float64(most) * float64(time.Second))
+	return err
 }
 
-// door sends webhooks as fast as they are answered, so many at once, while the workers take what they can, or the double in
-// the sibling's place, and returns how many are answered in a second.
+// door sends webhooks as fast as they are answered, so many at once, while the workers take what they can, and returns how
+// many are answered in a second.
 func (i *isolation) door(ctx context.Context) (rate float64, err error) {
 	n := max(hooksAtOnce, int(hooks*i.scale))
-	if err := i.forDouble(ctx, "door", max(20, int(hooksBeside*i.scale))); err != nil {
-		return 0, err
-	}
-	if i.ill {
-		if err := i.double.Thaw(); err != nil {
-			return 0, err
-		}
-	}
 	start := time.Now()
 	err = together(n, hooksAtOnce, func(k int) error {
 		_, err := i.post(ctx, fmt.Sprintf("door-%d", k))
