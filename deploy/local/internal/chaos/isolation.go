@@ -41,7 +41,7 @@ const turnPatience = 2 * time.Minute
 // the figures mean little.
 //
 // A sibling that cannot work frees CPU, and on a machine with two cores that is a gift to whoever is saturated, behind which
-// a loss could hide. So there are two more looks: at a fixed load, at which the machine is mostly idle – the table says how
+// a loss could hide. So there are two more looks: at a fixed load, at which the machine is not saturated – the table says how
 // idle – and at what a recording costs the healthy worker of CPU. The latter grows a little by itself: whichever tier comes
 // first agrees on a recording's digest, which costs more than reading what was agreed, and a sick sibling never comes first.
 func (c Config) Isolation(ctx context.Context, rounds int, scale float64) (lines []Isolated, err error) {
