@@ -10,7 +10,7 @@ import (
 // AuditKind is what an audit event reports.
 type AuditKind string
 
-// The kinds of audit event that exist so far.
+// The kinds of audit event.
 const (
 	AuditStored             AuditKind = "stored"              // this delivery's commit created the object
 	AuditAlreadyPresent     AuditKind = "already_present"     // a Stat found the expected bytes
@@ -26,7 +26,13 @@ const (
 	AuditResolved           AuditKind = "resolved"            // a dead letter removed because the tier has its copy
 	AuditTierPaused         AuditKind = "tier_paused"
 	AuditTierResumed        AuditKind = "tier_resumed"
-	AuditRead               AuditKind = "read" // a record was read through the API
+	AuditRead               AuditKind = "read"        // a record or a recording was read
+	AuditConfirmed          AuditKind = "confirmed"   // the reconciler's own look found the tier's copy as agreed
+	AuditForgotten          AuditKind = "forgotten"   // erased on purpose: never brought back
+	AuditQuarantined        AuditKind = "quarantined" // a difference that is evidence, and is never mended by overwriting
+	AuditRun                AuditKind = "run"         // a run of the reconciler: what it found and did
+	AuditRegister           AuditKind = "register"    // a webhook was registered on a platform
+	AuditMark               AuditKind = "mark"        // where the log is sealed
 )
 
 // AuditAll is the last token of an audit subject that concerns no single tier.
@@ -55,6 +61,7 @@ type AuditData struct {
 	Size           *int64 `json:"size,omitempty"`
 	Reason         string `json:"reason,omitempty"`
 	By             string `json:"by,omitempty"`
+	Case           string `json:"case,omitempty"` // of an erasure: whose request it follows
 }
 
 // DeliveryID returns the message ID of an audit event that follows a delivery of stream and sequence to tier.
