@@ -134,6 +134,10 @@ type Reader interface {
 	// List yields every version below prefix, ascending by key, newest version first; it stops at the first error.
 	// Checksums are not listed (HasCRC64 is false). Delete markers are not yielded.
 	List(ctx context.Context, prefix string) iter.Seq2[Info, error]
+	// ListRange yields, as List does, every version of every key above after and up to through; "" is no bound.
+	ListRange(ctx context.Context, after, through string) iter.Seq2[Info, error]
+	// Tags returns the tags of the visible object, none as an empty map. ErrNotExist.
+	Tags(ctx context.Context, key string) (map[string]string, error)
 	// Open reads n bytes of the visible object from off; n < 0: to the end. ErrNotExist.
 	Open(ctx context.Context, key string, off, n int64) (io.ReadCloser, error)
 	// Link returns an address from which anybody reads the visible object of key, for ttl, but at most MaxLink and at most

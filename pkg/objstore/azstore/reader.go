@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"net/http"
@@ -16,11 +17,36 @@ import (
 	"github.com/twinreel/twinreel/pkg/objstore"
 )
 
-// List implements objstore.Reader. The service lists a blob's versions oldest first, so they are turned round; only one
-// blob's versions are held at a time. A listing that is out of order is an error: what it left out must not look missing.
+// List implements objstore.Reader.
 func (r *Reader) List(ctx context.Context, prefix string) iter.Seq2[objstore.Info, error] {
+	return r.list("list "+prefix, r.items(ctx, "list "+prefix, container.ListBlobsFlatOptions{Prefix: &prefix}))
+}
+
+// ListRange implements objstore.Reader. A service that does not know of ranges begins at its first blob: what is below is
+// read and left out.
+func (r *Reader) ListRange(ctx context.Context, after, through string) iter.Seq2[objstore.Info, error] {
+	op := fmt.Sprintf("list from %q to %q", after, through)
+	var o container.ListBlobsFlatOptions
+	if after != "" {
+		o.StartFrom = &after
+	}
+	return r.list(op, func(yield func(objstore.Info, error) bool) {
+		for info, err := range r.items(ctx, op, o) {
+			if err == nil && through != "" && info.Key > through {
+				return
+			}
+			if (err != nil || info.Key > after) && !yield(info, err) {
+				return
+			}
+		}
+	})
+}
+
+// list puts what the service sends into the order of objstore.Reader. The service lists a blob's versions oldest first, so
+// they are turned round; only one blob's versions are held at a time. A listing that is out of order is an error: what it
+// left out must not look missing.
+func (r *Reader) list(op string, items iter.Seq2[objstore.Info, error]) iter.Seq2[objstore.Info, error] {
 	return func(yield func(objstore.Info, error) bool) {
-		op := "list " + prefix
 		var group []objstore.Info
 		flush := func() bool {
 			for _, info := range slices.Backward(group) {
@@ -31,7 +57,7 @@ func (r *Reader) List(ctx context.Context, prefix string) iter.Seq2[objstore.Inf
 			group = group[:0]
 			return true
 		}
-		for info, err := range r.items(ctx, op, prefix) {
+		for info, err := range items {
 			if err != nil {
 				yield(objstore.Info{}, err)
 				return
@@ -50,9 +76,10 @@ func (r *Reader) List(ctx context.Context, prefix string) iter.Seq2[objstore.Inf
 }
 
 // items yields the listing's items as the service sends them.
-func (r *Reader) items(ctx context.Context, op, prefix string) iter.Seq2[objstore.Info, error] {
+func (r *Reader) items(ctx context.Context, op string, o container.ListBlobsFlatOptions) iter.Seq2[objstore.Info, error] {
 	return func(yield func(objstore.Info, error) bool) {
-		pages := r.client.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{Prefix: &prefix, Include: container.ListBlobsInclude{Versions: true}})
+		o.Include = container.ListBlobsInclude{Versions: true}
+		pages := r.client.NewListBlobsFlatPager(&o)
 		for pages.More() {
 			page, err := pages.NextPage(ctx)
 			if err != nil {
@@ -78,6 +105,23 @@ func listed(b *container.BlobItem) objstore.Info {
 		i.Size, i.ETag, i.ContentType, i.Modified = value(p.ContentLength), unquote(p.ETag), value(p.ContentType), value(p.LastModified)
 	}
 	return i
+}
+
+// Tags implements objstore.Reader.
+func (r *Reader) Tags(ctx context.Context, key string) (map[string]string, error) {
+	op := "read the tags of " + key
+	answer, err := r.client.NewBlobClient(key).GetTags(ctx, nil)
+	switch {
+	case absent(err):
+		return nil, objstore.NotExist(op)
+	case err != nil:
+		return nil, r.fail(op, err)
+	}
+	out := make(map[string]string, len(answer.BlobTagSet))
+	for _, tag := range answer.BlobTagSet {
+		out[value(tag.Key)] = value(tag.Value)
+	}
+	return out, nil
 }
 
 // Open implements objstore.Reader.

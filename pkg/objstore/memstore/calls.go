@@ -86,11 +86,34 @@ func (s *Store) ReadSidecar(ctx context.Context, key string) (b []byte, err erro
 
 // List implements objstore.Reader, from one moment's state.
 func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[objstore.Info, error] {
+	return s.list(ctx, prefix, func(key string) bool { return strings.HasPrefix(key, prefix) })
+}
+
+// ListRange implements objstore.Reader, from one moment's state.
+func (s *Store) ListRange(ctx context.Context, after, through string) iter.Seq2[objstore.Info, error] {
+	return s.list(ctx, after, func(key string) bool { return key > after && (through == "" || key <= through) })
+}
+
+// Tags implements objstore.Reader.
+func (s *Store) Tags(ctx context.Context, key string) (tags map[string]string, err error) {
+	err = s.do(ctx, Tags, key, func() error {
+		o, ok := s.objects[key]
+		if !ok {
+			return absent("read the tags of " + key)
+		}
+		tags = map[string]string{}
+		maps.Copy(tags, o.Tags)
+		return nil
+	})
+	return tags, err
+}
+
+func (s *Store) list(ctx context.Context, name string, in func(key string) bool) iter.Seq2[objstore.Info, error] {
 	return func(yield func(objstore.Info, error) bool) {
 		var found []objstore.Info
-		err := s.do(ctx, List, prefix, func() error {
+		err := s.do(ctx, List, name, func() error {
 			for _, key := range slices.Sorted(maps.Keys(s.objects)) {
-				if strings.HasPrefix(key, prefix) {
+				if in(key) {
 					i := describe(key, s.objects[key])
 					i.CRC64, i.HasCRC64 = 0, false
 					found = append(found, i)

@@ -23,6 +23,7 @@ const (
 	Stat        Op = "stat"
 	ReadSidecar Op = "read_sidecar"
 	List        Op = "list"
+	Tags        Op = "tags"
 	Open        Op = "open"
 	Link        Op = "link"
 )

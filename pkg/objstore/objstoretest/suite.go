@@ -64,6 +64,8 @@ func Run(t *testing.T, open func(t *testing.T) Pair) {
 		{"what is absent is said to be", absence},
 		{"a writer reads sidecars only", sidecarsOnly},
 		{"a listing ascends and is whole", listing},
+		{"a range of a listing has what is in it, and nothing else", listedRange},
+		{"tags are read as they were given", readTags},
 		{"ranges are read", ranges},
 		{"a link reads its object, and nothing else", link},
 		{"a link to what is absent finds nothing", linkToAbsent},

@@ -104,3 +104,9 @@ func absent(err error) bool {
 	a, ok := answered(err)
 	return ok && a.status == http.StatusNotFound && (a.code == "NoSuchKey" || a.code == "NotFound" || a.code == "")
 }
+
+// untagged reports that an object has no tags, which some servers say by an error.
+func untagged(err error) bool {
+	a, ok := answered(err)
+	return ok && a.code == "NoSuchTagSet"
+}

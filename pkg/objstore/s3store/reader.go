@@ -16,14 +16,34 @@ import (
 	"github.com/twinreel/twinreel/pkg/objstore"
 )
 
-// List implements objstore.Reader by ListObjectVersions. A listing that is out of order, or says that it goes on without
-// saying where, is an error: what it left out must not look missing.
+// List implements objstore.Reader.
 func (r *Reader) List(ctx context.Context, prefix string) iter.Seq2[objstore.Info, error] {
+	return r.list(ctx, "list "+prefix, &s3.ListObjectVersionsInput{Prefix: optional(prefix)})
+}
+
+// ListRange implements objstore.Reader. Some servers begin with the marker's key itself.
+func (r *Reader) ListRange(ctx context.Context, after, through string) iter.Seq2[objstore.Info, error] {
 	return func(yield func(objstore.Info, error) bool) {
-		op, last := "list "+prefix, ""
-		in := &s3.ListObjectVersionsInput{Bucket: &r.name, Prefix: optional(prefix)}
+		op := fmt.Sprintf("list from %q to %q", after, through)
+		for info, err := range r.list(ctx, op, &s3.ListObjectVersionsInput{KeyMarker: optional(after)}) {
+			if err == nil && through != "" && info.Key > through {
+				return
+			}
+			if (err != nil || info.Key > after) && !yield(info, err) {
+				return
+			}
+		}
+	}
+}
+
+// list lists by ListObjectVersions. A listing that is out of order, or says that it goes on without saying where, is an
+// error: what it left out must not look missing.
+func (r *Reader) list(ctx context.Context, op string, in *s3.ListObjectVersionsInput) iter.Seq2[objstore.Info, error] {
+	return func(yield func(objstore.Info, error) bool) {
+		in, last := *in, aws.ToString(in.KeyMarker) // a listing may be begun more than once
+		in.Bucket = &r.name
 		for {
-			page, err := r.client.ListObjectVersions(ctx, in)
+			page, err := r.client.ListObjectVersions(ctx, &in)
 			if err != nil {
 				yield(objstore.Info{}, r.fail(op, err))
 				return
@@ -52,6 +72,25 @@ func (r *Reader) List(ctx context.Context, prefix string) iter.Seq2[objstore.Inf
 			in.KeyMarker, in.VersionIdMarker = page.NextKeyMarker, page.NextVersionIdMarker
 		}
 	}
+}
+
+// Tags implements objstore.Reader.
+func (r *Reader) Tags(ctx context.Context, key string) (map[string]string, error) {
+	op := "read the tags of " + key
+	answer, err := r.client.GetObjectTagging(ctx, &s3.GetObjectTaggingInput{Bucket: &r.name, Key: &key})
+	switch {
+	case absent(err):
+		return nil, objstore.NotExist(op)
+	case untagged(err):
+		return map[string]string{}, nil
+	case err != nil:
+		return nil, r.fail(op, err)
+	}
+	out := make(map[string]string, len(answer.TagSet))
+	for _, tag := range answer.TagSet {
+		out[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
+	}
+	return out, nil
 }
 
 // Open implements objstore.Reader.
