@@ -1,0 +1,109 @@
+package inventory
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twinreel/twinreel/pkg/tier"
+)
+
+// Entry is what the ledger says of a recording: what was acknowledged to a platform, and who still has to do with it.
+type Entry struct {
+	IdempotencyKey string
+	ObjectKey      string
+	First          time.Time // when it was accepted, in whole milliseconds
+	Newest         time.Time // when its newest event was accepted
+	Sequence       uint64    // of its newest accepted event in RECORDINGS; 0 where only the sealed log names it
+	Forgotten      bool      // erased on purpose, as the sealed log says
+	Tiers          [2]Hands  // primary's, backup's
+}
+
+// Hands is what a tier has in its hands of a recording.
+type Hands struct {
+	Open    bool   // an event that it has not taken yet, or is at since less than an hour
+	Redrive uint64 // sequence of the newest event that was sent to it again and is not finished; 0 for none
+}
+
+// In returns what tier t has in its hands.
+func (e *Entry) In(t tier.Tier) *Hands {
+	if t == tier.Primary {
+		return &e.Tiers[0]
+	}
+	return &e.Tiers[1]
+}
+
+// add takes in what another event of the same recording says.
+func (e *Entry) add(o Entry) {
+	if o.First.Before(e.First) {
+		e.First = o.First
+	}
+	if o.Newest.After(e.Newest) {
+		e.Newest = o.Newest
+	}
+	e.Sequence, e.Forgotten = max(e.Sequence, o.Sequence), e.Forgotten || o.Forgotten
+	for i := range e.Tiers {
+		e.Tiers[i].Open = e.Tiers[i].Open || o.Tiers[i].Open
+		e.Tiers[i].Redrive = max(e.Tiers[i].Redrive, o.Tiers[i].Redrive)
+	}
+}
+
+// The bits of an entry that is written out.
+const (
+	bitForgotten = 1 << iota
+	bitOpenPrimary
+	bitOpenBackup
+)
+
+// encode returns the entry's bytes for a spool.
+func (e *Entry) encode() []byte {
+	var bits uint64
+	for bit, on := range map[uint64]bool{bitForgotten: e.Forgotten, bitOpenPrimary: e.Tiers[0].Open, bitOpenBackup: e.Tiers[1].Open} {
+		if on {
+			bits |= bit
+		}
+	}
+	b := make([]byte, 0, len(e.IdempotencyKey)+len(e.ObjectKey)+40)
+	b = appendText(appendText(b, e.IdempotencyKey), e.ObjectKey)
+	for _, n := range []uint64{
+		uint64(e.First.UnixMilli()), uint64(e.Newest.UnixMilli() - e.First.UnixMilli()), e.Sequence, bits, e.Tiers[0].Redrive, e.Tiers[1].Redrive,
+	} {
+		b = binary.AppendUvarint(b, n)
+	}
+	return b
+}
+
+func appendText(b []byte, s string) []byte { return append(binary.AppendUvarint(b, uint64(len(s))), s...) }
+
+var errEntry = errors.New("an entry of the ledger cannot be read back")
+
+// decode reads what encode wrote.
+func decode(b []byte) (e Entry, err error) {
+	text := func() (s string) {
+		n, w := binary.Uvarint(b)
+		if w <= 0 || n > uint64(len(b)-w) {
+			err = errEntry
+			return ""
+		}
+		s, b = string(b[w:w+int(n)]), b[w+int(n):]
+		return s
+	}
+	e.IdempotencyKey, e.ObjectKey = text(), text()
+	var n [6]uint64
+	for i := range n {
+		v, w := binary.Uvarint(b)
+		if w <= 0 {
+			return Entry{}, errEntry
+		}
+		n[i], b = v, b[w:]
+	}
+	if err != nil || len(b) != 0 {
+		return Entry{}, fmt.Errorf("%w", errEntry)
+	}
+	e.First = time.UnixMilli(int64(n[0])).UTC()
+	e.Newest = time.UnixMilli(int64(n[0] + n[1])).UTC()
+	e.Sequence, e.Forgotten = n[2], n[3]&bitForgotten != 0
+	e.Tiers = [2]Hands{{n[3]&bitOpenPrimary != 0, n[4]}, {n[3]&bitOpenBackup != 0, n[5]}}
+	return e, nil
+}

@@ -1,0 +1,84 @@
+package inventory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/twinreel/twinreel/pkg/queue"
+	"github.com/twinreel/twinreel/pkg/tier"
+)
+
+// inHand is how long a delivered event that is not acknowledged excuses what its tier lacks.
+const inHand = time.Hour
+
+// Floors tell what the workers' consumers have not finished. They have to be read before the stores are looked at: what
+// was finished before then is there.
+type Floors struct {
+	consumers map[tier.Tier]map[queue.Lane]floor
+}
+
+type floor struct {
+	busy             bool   // something is pending or unacknowledged
+	acked, delivered uint64 // all up to acked is acknowledged; nothing above delivered was handed out
+}
+
+// ReadFloors asks the workers' consumers how far they are.
+func ReadFloors(ctx context.Context, js jetstream.JetStream) (Floors, error) {
+	out := Floors{map[tier.Tier]map[queue.Lane]floor{}}
+	for _, t := range tier.All() {
+		out.consumers[t] = map[queue.Lane]floor{}
+		for _, lane := range queue.Lanes() {
+			name := queue.ConsumerName(t, lane)
+			c, err := js.Consumer(ctx, queue.Recordings, name)
+			if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
+				err = queue.ErrNotProvisioned
+			}
+			if err != nil {
+				return Floors{}, fmt.Errorf("consumer %s: %w", name, err)
+			}
+			info := c.CachedInfo()
+			out.consumers[t][lane] = floor{info.NumPending > 0 || info.NumAckPending > 0, info.AckFloor.Stream, info.Delivered.Stream}
+		}
+	}
+	return out, nil
+}
+
+// Unfinished reports whether tier t has not acknowledged the event of that sequence and subject, as far as is known.
+func (f Floors) Unfinished(t tier.Tier, subject string, seq uint64) bool {
+	at, takes := f.of(t, subject)
+	return takes && at.busy && seq > at.acked
+}
+
+// Open reports whether the event excuses what tier t lacks: it was never handed out, or is in hand since less than an hour.
+func (f Floors) Open(t tier.Tier, subject string, seq uint64, age time.Duration) bool {
+	at, _ := f.of(t, subject)
+	return f.Unfinished(t, subject, seq) && (seq > at.delivered || age < inHand)
+}
+
+// of returns the floor of the consumer by which tier t takes events of that subject; false where it takes none.
+func (f Floors) of(t tier.Tier, subject string) (floor, bool) {
+	switch subject {
+	case queue.CompletedSubject(queue.Both), queue.CompletedSubject(queue.Route(t)), queue.RedriveSubject(t):
+		return f.consumers[t][queue.Live], true
+	case queue.CompletedSubject(queue.Route(t.Sibling())):
+		return f.consumers[t][queue.Backfill], true
+	}
+	return floor{}, false
+}
+
+// Lowest is the sequence up to which all consumers have acknowledged everything; last, the stream's newest, if nothing is
+// unfinished.
+func (f Floors) Lowest(last uint64) uint64 {
+	for _, lanes := range f.consumers {
+		for _, at := range lanes {
+			if at.busy {
+				last = min(last, at.acked)
+			}
+		}
+	}
+	return last
+}

@@ -1,0 +1,172 @@
+package inventory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/twinreel/twinreel/pkg/fault"
+	"github.com/twinreel/twinreel/pkg/objstore"
+	"github.com/twinreel/twinreel/pkg/queue"
+)
+
+// Bounds of a listing.
+const (
+	pageSize  = 1024 // keys that are handed over at once
+	ahead     = 4    // ranges that are listed before their turn
+	bufferred = 2    // pages of each that wait
+	tries     = 6    // of one place of a listing
+)
+
+// Listed is a key as a store lists it, with all its versions.
+type Listed struct {
+	Key      string
+	Size     int64
+	ETag     string
+	Modified time.Time
+	Versions int
+	Visible  bool // a plain GET answers with the newest
+	Alike    bool // all versions have the newest's size and ETag
+}
+
+// Lister lists a whole store.
+type Lister struct {
+	Store  objstore.Reader
+	Bounds []string       // ascending: keys that part it into ranges, which are listed side by side
+	Waits  queue.Schedule // before a place is tried again
+	Pause  func(ctx context.Context, d time.Duration)
+}
+
+// Waits are how long a listing waits before it tries a place again.
+func Waits() queue.Schedule { return queue.Schedule{Base: 500 * time.Millisecond, Cap: 20 * time.Second} }
+
+// Pages yields all keys in ascending order. A page that fails is asked for again from the last whole key on; one that fails
+// too often ends the listing with its error.
+func (l Lister) Pages(ctx context.Context) iter.Seq2[[]Listed, error] {
+	return func(yield func([]Listed, error) bool) {
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
+		var ranges []chan result
+		start := func(i int) {
+			if i > len(l.Bounds) {
+				return
+			}
+			c := make(chan result, bufferred)
+			ranges = append(ranges, c)
+			go l.feed(ctx, l.bound(i-1), l.bound(i), c)
+		}
+		for i := range ahead {
+			start(i)
+		}
+		for i := 0; i < len(ranges); i++ {
+			for r := range ranges[i] {
+				if !yield(r.page, r.err) || r.err != nil {
+					return
+				}
+			}
+			start(i + ahead)
+		}
+		if ctx.Err() != nil {
+			yield(nil, ctx.Err())
+		}
+	}
+}
+
+// bound is the i-th bound, "" before the first and after the last.
+func (l Lister) bound(i int) string {
+	if i < 0 || i >= len(l.Bounds) {
+		return ""
+	}
+	return l.Bounds[i]
+}
+
+type result struct {
+	page []Listed
+	err  error
+}
+
+// feed lists one range into c. An error is the last that is sent.
+func (l Lister) feed(ctx context.Context, after, through string, c chan<- result) {
+	defer close(c)
+	send := func(r result) bool {
+		select {
+		case c <- r:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	for failures := 0; ; {
+		last, err := l.list(ctx, after, through, func(page []Listed) bool { return send(result{page: page}) })
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		if last > after {
+			after, failures = last, 0
+		}
+		if failures++; failures == tries || !again(err) {
+			send(result{err: err})
+			return
+		}
+		l.Pause(ctx, max(l.Waits.Delay(failures), fault.RetryAfterOf(err)))
+	}
+}
+
+// again says that the same request may succeed later.
+func again(err error) bool {
+	switch fault.ClassOf(err) {
+	case fault.Transient, fault.Throttled, fault.Unavailable:
+		return true
+	}
+	return false
+}
+
+var errStopped = errors.New("stopped")
+
+// list lists once, and returns the last key that was handed over whole.
+func (l Lister) list(ctx context.Context, after, through string, page func([]Listed) bool) (last string, err error) {
+	last = after
+	p := make([]Listed, 0, pageSize)
+	flush := func() bool {
+		if len(p) == 0 {
+			return true
+		}
+		last = p[len(p)-1].Key
+		full := p
+		p = make([]Listed, 0, pageSize)
+		return page(full)
+	}
+	for info, err := range l.Store.ListRange(ctx, after, through) {
+		switch {
+		case err != nil:
+			if len(p) > 0 { // more versions of the last key may have been to come
+				p = p[:len(p)-1]
+			}
+			if !flush() {
+				return last, errStopped
+			}
+			return last, err
+		case len(p) > 0 && p[len(p)-1].Key == info.Key:
+			p[len(p)-1].add(info)
+			continue
+		case len(p) > 0 && p[len(p)-1].Key > info.Key || info.Key <= after || through != "" && info.Key > through:
+			return last, fault.New(fault.Transient, fault.Store, "list", fmt.Errorf("the listing is out of order at %q", info.Key))
+		case len(p) == pageSize && !flush():
+			return last, errStopped
+		}
+		p = append(p, Listed{Key: info.Key, Size: info.Size, ETag: info.ETag, Modified: info.Modified, Versions: 1, Visible: info.Latest, Alike: true})
+	}
+	if !flush() {
+		return last, errStopped
+	}
+	return last, nil
+}
+
+// add takes in an older version.
+func (l *Listed) add(older objstore.Info) {
+	l.Versions++
+	l.Visible = l.Visible || older.Latest
+	l.Alike = l.Alike && older.Size == l.Size && older.ETag == l.ETag
+}
