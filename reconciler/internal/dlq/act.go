@@ -17,6 +17,7 @@ import (
 	"github.com/twinreel/twinreel/pkg/ledger"
 	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/pkg/tier"
+	"github.com/twinreel/twinreel/reconciler/internal/evidence"
 	"github.com/twinreel/twinreel/reconciler/internal/letters"
 	"github.com/twinreel/twinreel/reconciler/internal/scan"
 )
@@ -42,7 +43,7 @@ func (f *Follower) judge(ctx context.Context, n name) (again time.Time, err erro
 	if err != nil {
 		return time.Time{}, err
 	}
-	step, about := plan(e, list, f.Now())
+	step, about := plan(e, n.tier, list, f.Now())
 	f.note(n, step)
 	if step == resolve {
 		return time.Time{}, f.remove(ctx, n, about, "")
@@ -156,7 +157,7 @@ func (f *Follower) forget(n name, seq uint64) {
 }
 
 // send sends the letter's event to its tier again, unless one is open, or the last was sent too short a while ago.
-func (f *Follower) send(ctx context.Context, n name, s step, e evidence, h held) (again time.Time, err error) {
+func (f *Follower) send(ctx context.Context, n name, s step, e *evidence.Evidence, h held) (again time.Time, err error) {
 	f.mu.Lock()
 	after, open := f.redrives.open(n)
 	rested := f.cases[n].rested
@@ -173,7 +174,7 @@ func (f *Follower) send(ctx context.Context, n name, s step, e evidence, h held)
 	switch s {
 	case copyOver:
 		reason = reasonSibling
-		if from, err = f.link(ctx, n, *e.agreed()); err != nil {
+		if from, err = f.link(ctx, n, *e.Agreed()); err != nil {
 			return time.Time{}, err
 		}
 	case withdraw:
@@ -223,9 +224,14 @@ func (f *Follower) link(ctx context.Context, n name, agreed digest.Entry) (*even
 	}, nil
 }
 
+// gather asks for all that is evidence of the case.
+func (f *Follower) gather(ctx context.Context, n name, objectKey string) (*evidence.Evidence, error) {
+	return evidence.Source{Digests: f.Digests, Stores: f.Stores}.GatherFor(ctx, n.tier, n.key, objectKey)
+}
+
 // withdraw purges the digest entry on which nobody could agree, at the revision that was judged, while both claims are
 // ours, so that nobody is at work: then all is looked at once more. Without an answer of the ledger it is not done.
-func (f *Follower) withdraw(ctx context.Context, n name, judged evidence, h held) (done bool, err error) {
+func (f *Follower) withdraw(ctx context.Context, n name, judged *evidence.Evidence, h held) (done bool, err error) {
 	free, ours, err := f.claimBoth(ctx, n.key)
 	defer free()
 	if err != nil || !ours {
@@ -235,15 +241,15 @@ func (f *Follower) withdraw(ctx context.Context, n name, judged evidence, h held
 	if err != nil {
 		return false, err
 	}
-	if s, _ := plan(now, []held{h}, f.Now()); s != withdraw || now.entry.revision != judged.entry.revision {
+	if s, _ := plan(now, n.tier, []held{h}, f.Now()); s != withdraw || now.Entry.Revision != judged.Entry.Revision {
 		return false, nil
 	}
-	err = f.Digests.Purge(ctx, event.HashKey(n.key), jetstream.LastRevision(now.entry.revision), jetstream.PurgeTTL(markerLife))
+	err = f.Digests.Purge(ctx, event.HashKey(n.key), jetstream.LastRevision(now.Entry.Revision), jetstream.PurgeTTL(markerLife))
 	if err != nil {
 		return false, fault.New(fault.Unavailable, fault.Agreement, "withdraw the digest entry", err)
 	}
 	f.Log.Warn("a digest entry is withdrawn: nobody could store what was agreed on", zap.String("recording_id", n.key),
-		zap.Uint64("revision", now.entry.revision))
+		zap.Uint64("revision", now.Entry.Revision))
 	return true, nil
 }
 

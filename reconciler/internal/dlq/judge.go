@@ -5,6 +5,8 @@ import (
 
 	"github.com/twinreel/twinreel/pkg/event"
 	"github.com/twinreel/twinreel/pkg/queue"
+	"github.com/twinreel/twinreel/pkg/tier"
+	"github.com/twinreel/twinreel/reconciler/internal/evidence"
 )
 
 // withdrawAfter is how old a digest entry must be before it may be withdrawn.
@@ -32,34 +34,34 @@ const (
 
 // plan decides what is to be done about a case, from the evidence alone. about are the letters that it concerns: those
 // whose event contradicts nothing. A contradicting one stays until somebody discards it.
-func plan(e evidence, letters []held, now time.Time) (s step, about []held) {
-	if !e.clear() {
+func plan(e *evidence.Evidence, t tier.Tier, letters []held, now time.Time) (s step, about []held) {
+	if !e.Clear() {
 		return wait, nil
 	}
 	for _, h := range letters {
-		if !e.contradicted(h.event) {
+		if !e.Contradicted(h.event) {
 			about = append(about, h)
 		}
 	}
 	switch {
 	case len(about) == 0:
 		return wait, nil
-	case e.stored(e.tier):
+	case e.Stored(t):
 		return resolve, about
-	case e.object[e.tier] != nil && !e.verified(e.tier):
+	case e.Object[t] != nil && !e.Verified(t):
 		return wait, nil // other bytes under its key: evidence, and never overwritten
-	case e.verified(e.tier.Sibling()):
+	case e.Verified(t.Sibling()):
 		return copyOver, about
-	case !e.nowhere():
+	case !e.Nowhere():
 		return wait, nil
 	}
 	about = conflicting(about)
 	switch {
 	case len(about) == 0:
 		return wait, nil
-	case e.entry == nil:
+	case e.Entry == nil:
 		return restart, about
-	case now.Sub(e.entry.made) >= withdrawAfter:
+	case now.Sub(e.Entry.Made) >= withdrawAfter:
 		return withdraw, about
 	}
 	return wait, nil

@@ -1,0 +1,102 @@
+// Package evidence is what is known of one recording at this moment: what the tiers agreed on, and what each store holds.
+//
+// Every part of it was answered; where one was not there is no evidence at all.
+package evidence
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/twinreel/twinreel/pkg/digest"
+	"github.com/twinreel/twinreel/pkg/event"
+	"github.com/twinreel/twinreel/pkg/objstore"
+	"github.com/twinreel/twinreel/pkg/tier"
+)
+
+// Evidence is what is known. What is nil is not there.
+type Evidence struct {
+	Entry   *Entry                       // the digest entry
+	Sidecar map[tier.Tier]*digest.Entry  // what each tier's sidecar says was agreed on
+	Foreign map[tier.Tier]error          // why the object at a sidecar's key is none of the recording
+	Object  map[tier.Tier]*objstore.Info // under the agreed key, else under the one that was asked for
+
+	first tier.Tier // whose sidecar is believed first
+}
+
+// Entry is the digest entry as it stands.
+type Entry struct {
+	digest.Entry
+	Revision uint64
+	Made     time.Time // by the server's clock
+}
+
+// Agreed is what both tiers must store: the digest entry, else a sidecar. nil: nobody knows.
+func (e *Evidence) Agreed() *digest.Entry {
+	switch {
+	case e.Entry != nil:
+		return &e.Entry.Entry
+	case e.Sidecar[e.first] != nil:
+		return e.Sidecar[e.first]
+	}
+	return e.Sidecar[e.first.Sibling()]
+}
+
+// Known are all that tell what was agreed on.
+func (e *Evidence) Known() []digest.Entry {
+	var out []digest.Entry
+	if e.Entry != nil {
+		out = append(out, e.Entry.Entry)
+	}
+	for _, t := range tier.All() {
+		if s := e.Sidecar[t]; s != nil {
+			out = append(out, *s)
+		}
+	}
+	return out
+}
+
+// Forgotten says that the recording was erased on purpose.
+func (e *Evidence) Forgotten() bool { return e.Entry != nil && e.Entry.Forgotten }
+
+// Clear says that all that tell what was agreed on tell the same. If not it is evidence of harm.
+func (e *Evidence) Clear() bool {
+	all := e.Known()
+	if len(e.Foreign) > 0 {
+		return false
+	}
+	for _, one := range all {
+		if one.Forgotten || one.Digest != all[0].Digest || one.ObjectKey != all[0].ObjectKey || !bytes.Equal(one.Sidecar, all[0].Sidecar) {
+			return false
+		}
+	}
+	return true
+}
+
+// Contradicted says that the event contradicts the digest entry or a sidecar.
+func (e *Evidence) Contradicted(ev event.Event) bool {
+	for _, one := range e.Known() {
+		if ev.Contradiction(one) != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// Verified says that the tier holds the agreed bytes, as its store itself says of size and checksum.
+func (e *Evidence) Verified(t tier.Tier) bool {
+	agreed, object := e.Agreed(), e.Object[t]
+	return agreed != nil && !agreed.Forgotten && object != nil && object.Same(agreed.Digest)
+}
+
+// Stored says that the tier has its copy: the agreed bytes, and the sidecar that explains them.
+func (e *Evidence) Stored(t tier.Tier) bool { return e.Verified(t) && e.Sidecar[t] != nil }
+
+// Nowhere says that neither store has anything of the recording.
+func (e *Evidence) Nowhere() bool {
+	for _, t := range tier.All() {
+		if e.Sidecar[t] != nil || e.Foreign[t] != nil || e.Object[t] != nil {
+			return false
+		}
+	}
+	return true
+}
