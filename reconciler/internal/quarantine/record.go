@@ -1,0 +1,109 @@
+package quarantine
+
+import (
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/twinreel/twinreel/pkg/fault"
+)
+
+// MaxEvidence is the longest text, in bytes, that is kept as the evidence of one difference, and as a resolution's reason.
+const MaxEvidence = 512
+
+// maxDifferences is how many differences one record keeps: more than there are kinds and tiers.
+const maxDifferences = 64
+
+// strangerMark begins the name of an object that belongs to no recording. No idempotency key holds a colon.
+const strangerMark = "object:"
+
+// Stranger is the name under which an object that belongs to no recording is in quarantine.
+func Stranger(objectKey string) string { return strangerMark + objectKey }
+
+// Difference is one thing that is not as it should be, and that nobody mends by overwriting.
+type Difference struct {
+	Kind      string    `json:"kind"` // as a run's findings are called
+	Tier      string    `json:"tier"` // a tier's name, or "all"
+	ObjectKey string    `json:"objectKey"`
+	Evidence  string    `json:"evidence"` // one line; the same words as long as the same is found
+	Since     time.Time `json:"since"`    // when it was first noted with this evidence
+}
+
+// Record is what is in quarantine of one recording, or of one object that belongs to none.
+type Record struct {
+	IdempotencyKey string       `json:"idempotencyKey"` // "" for an object that belongs to no recording
+	ObjectKey      string       `json:"objectKey"`
+	Differences    []Difference `json:"differences"` // at least one, by kind and tier
+	Since          time.Time    `json:"since"`       // of the first of them
+	Resolved       *Resolution  `json:"resolved"`    // null while it is open
+
+	revision uint64 // at which it was read
+}
+
+// Resolution is a person's word that he has looked: what was noted stays as it is, and counts no more.
+type Resolution struct {
+	By     string    `json:"by"`
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
+}
+
+// Open reports whether nobody has resolved it.
+func (r Record) Open() bool { return r.Resolved == nil }
+
+// Name is what the record is asked for by.
+func (r Record) Name() string {
+	if r.IdempotencyKey != "" {
+		return r.IdempotencyKey
+	}
+	return Stranger(r.ObjectKey)
+}
+
+// note takes in differences. fresh says that one of them was not known, or known with other evidence.
+func (r *Record) note(now time.Time, diffs []Difference) (fresh bool) {
+	for _, d := range diffs {
+		d.Evidence = short(d.Evidence)
+		if d.Since.IsZero() {
+			d.Since = now
+		}
+		d.Since = d.Since.UTC()
+		i := slices.IndexFunc(r.Differences, func(o Difference) bool { return o.Kind == d.Kind && o.Tier == d.Tier })
+		switch {
+		case i < 0 && len(r.Differences) == maxDifferences:
+			continue // evidence enough
+		case i < 0:
+			r.Differences = append(r.Differences, d)
+		case r.Differences[i].Evidence == d.Evidence && r.Differences[i].ObjectKey == d.ObjectKey:
+			continue
+		default:
+			r.Differences[i] = d
+		}
+		fresh = true
+	}
+	slices.SortFunc(r.Differences, func(a, b Difference) int {
+		if c := strings.Compare(a.Kind, b.Kind); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Tier, b.Tier)
+	})
+	if fresh {
+		r.Resolved = nil
+	}
+	if r.Since.IsZero() && len(r.Differences) > 0 {
+		r.Since = slices.MinFunc(r.Differences, func(a, b Difference) int { return a.Since.Compare(b.Since) }).Since
+	}
+	return fresh
+}
+
+// short is s as one line of at most MaxEvidence bytes.
+func short(s string) string {
+	s = fault.Clean(s)
+	if len(s) <= MaxEvidence {
+		return s
+	}
+	cut := MaxEvidence
+	for cut > 0 && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut]
+}
