@@ -11,7 +11,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
-	"github.com/twinreel/twinreel/pkg/digest"
 	"github.com/twinreel/twinreel/pkg/event"
 	"github.com/twinreel/twinreel/pkg/fault"
 	"github.com/twinreel/twinreel/pkg/ledger"
@@ -19,6 +18,7 @@ import (
 	"github.com/twinreel/twinreel/pkg/tier"
 	"github.com/twinreel/twinreel/reconciler/internal/evidence"
 	"github.com/twinreel/twinreel/reconciler/internal/letters"
+	"github.com/twinreel/twinreel/reconciler/internal/redrive"
 	"github.com/twinreel/twinreel/reconciler/internal/scan"
 )
 
@@ -170,11 +170,11 @@ func (f *Follower) send(ctx context.Context, n name, s step, e *evidence.Evidenc
 	}
 	ctx, cancel := context.WithTimeout(ctx, actTimeout)
 	defer cancel()
-	reason, from := reasonAgreeAnew, (*event.CopyFrom)(nil)
+	reason, from := reasonAgreeAnew, redrive.Sibling{}
 	switch s {
 	case copyOver:
 		reason = reasonSibling
-		if from, err = f.link(ctx, n, *e.Agreed()); err != nil {
+		if from, err = f.copy(ctx, n, e); err != nil {
 			return time.Time{}, err
 		}
 	case withdraw:
@@ -182,7 +182,7 @@ func (f *Follower) send(ctx context.Context, n name, s step, e *evidence.Evidenc
 			return time.Time{}, err
 		}
 	}
-	body, err := letters.Redrive(h.body, reason, from)
+	body, err := redrive.Of(h.body, reason, from)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -213,15 +213,15 @@ func (f *Follower) wait(n name) {
 	c.rested = f.Now().Add(f.Redrive.Delay(c.redrives))
 }
 
-// link makes a link to the sibling's copy.
-func (f *Follower) link(ctx context.Context, n name, agreed digest.Entry) (*event.CopyFrom, error) {
-	l, err := f.Stores[n.tier.Sibling()].Link(ctx, agreed.ObjectKey, linkLife)
-	if err != nil {
-		return nil, err
+// copy is what the sibling can give: a link to its copy, and where the digest entry is gone by now, its sidecar.
+func (f *Follower) copy(ctx context.Context, n name, e *evidence.Evidence) (redrive.Sibling, error) {
+	var out redrive.Sibling
+	var err error
+	if e.Entry == nil {
+		out.Sidecar = e.Agreed().Sidecar
 	}
-	return &event.CopyFrom{
-		URL: l.URL, Size: agreed.Size, SHA256: agreed.SHA256, CRC64NVME: digest.EncodeCRC64(agreed.CRC64), ExpiresAt: l.ExpiresAt,
-	}, nil
+	out.CopyFrom, err = redrive.Link(ctx, f.Stores[n.tier.Sibling()], *e.Agreed())
+	return out, err
 }
 
 // gather asks for all that is evidence of the case.

@@ -31,7 +31,6 @@ const (
 	actTimeout    = 15 * time.Second // for one step
 	sweepEvery    = 10 * time.Second // how soon a letter that somebody removed is noticed
 	tickEvery     = 250 * time.Millisecond
-	linkLife      = objstore.MaxLink
 	sideBySide    = 8 // cases looked at
 )
 

@@ -12,6 +12,7 @@ import (
 	"github.com/twinreel/twinreel/pkg/event"
 	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/pkg/tier"
+	"github.com/twinreel/twinreel/reconciler/internal/redrive"
 )
 
 // Notes is the part of the ledger that replaying keeps in step: whether a recording has an open letter.
@@ -136,7 +137,7 @@ func (r *Replayer) prepare(ctx context.Context, g Group) ([]*sending, []Refusal,
 			refused = append(refused, Refusal{l.Sequence, ErrUnreadable})
 			continue
 		}
-		body, err := Redrive(raw.Data, event.ReasonReplay, nil)
+		body, err := redrive.Of(raw.Data, event.ReasonReplay, redrive.Sibling{})
 		if err != nil {
 			refused = append(refused, Refusal{l.Sequence, err})
 			continue
