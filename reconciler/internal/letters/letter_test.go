@@ -77,4 +77,3 @@ func TestShownEventHoldsNoLinkAndNoName(t *testing.T) {
 		}
 	}
 }
-
