@@ -43,6 +43,9 @@ func (e evidence) agreed() *digest.Entry {
 	return e.sidecar[e.tier.Sibling()]
 }
 
+// forgotten says that the recording was erased on purpose.
+func (e evidence) forgotten() bool { return e.entry != nil && e.entry.Forgotten }
+
 // known are all that tell what was agreed on.
 func (e evidence) known() []digest.Entry {
 	var out []digest.Entry
@@ -103,7 +106,7 @@ func (f *Follower) gather(ctx context.Context, n name, objectKey string) (e evid
 	ctx, cancel := context.WithTimeout(ctx, gatherTimeout)
 	defer cancel()
 	e = evidence{tier: n.tier, sidecar: map[tier.Tier]*digest.Entry{}, object: map[tier.Tier]*objstore.Info{}}
-	if e.entry, err = f.readEntry(ctx, n.key); err != nil {
+	if e.entry, err = f.readEntry(ctx, n.key); err != nil || e.forgotten() {
 		return e, err
 	}
 	own, sibling := n.tier, n.tier.Sibling()
