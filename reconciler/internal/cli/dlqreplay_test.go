@@ -295,3 +295,23 @@ func TestReplayOfALaterLetterIsANewRedrive(t *testing.T) {
 		t.Errorf("got %d redrives, want one for each letter", got)
 	}
 }
+
+func TestAForgottenRecordingsLettersAreNotReplayed(t *testing.T) {
+	b := provisioned(t)
+	b.giveEvent(tier.Primary, queue.SourceGone, 1, recordingEvent("default", "rec-1", 1))
+	b.giveEvent(tier.Primary, queue.SourceGone, 2, recordingEvent("default", "rec-2", 1))
+	kv, err := b.js.KeyValue(t.Context(), queue.Tombstones)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kv.Create(t.Context(), event.HashKey("rec-1"), []byte("{}")); err != nil {
+		t.Fatal(err)
+	}
+	r := b.wants(1, "was forgotten", "dlq", "replay", "--yes", "-o", "json")
+	if got := decode[replayed](t, r.stdout); got.Matched != 2 || got.Replayed != 1 {
+		t.Errorf("got %+v", got)
+	}
+	if sent := b.stored(queue.Recordings, queue.RedriveSubject(tier.Primary)); len(sent) != 1 || !strings.Contains(string(sent[0].Data), "rec-2") {
+		t.Errorf("sent %d", len(sent))
+	}
+}

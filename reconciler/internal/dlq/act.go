@@ -16,6 +16,7 @@ import (
 	"github.com/twinreel/twinreel/pkg/ledger"
 	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/pkg/tier"
+	"github.com/twinreel/twinreel/reconciler/internal/erasure"
 	"github.com/twinreel/twinreel/reconciler/internal/evidence"
 	"github.com/twinreel/twinreel/reconciler/internal/letters"
 	"github.com/twinreel/twinreel/reconciler/internal/redrive"
@@ -45,7 +46,10 @@ func (f *Follower) judge(ctx context.Context, n name) (again time.Time, err erro
 	}
 	step, about := plan(e, n.tier, list, f.Now())
 	f.note(n, step)
-	if step == resolve {
+	switch {
+	case step == resolve && e.Forgotten():
+		return time.Time{}, f.remove(ctx, n, about, erasure.ReasonForgotten)
+	case step == resolve:
 		return time.Time{}, f.remove(ctx, n, about, "")
 	}
 	if step != wait {
@@ -118,11 +122,15 @@ func (f *Follower) remove(ctx context.Context, n name, list []held, why string) 
 		if err != nil {
 			return err
 		}
-		if err := letters.Remove(ctx, f.JS, h.sequence); err != nil {
+		away := letters.Remove
+		if why == erasure.ReasonForgotten {
+			away = letters.Erase
+		}
+		if err := away(ctx, f.JS, h.sequence); err != nil {
 			return fault.New(fault.Unavailable, fault.Queue, "remove a dead letter", err)
 		}
 		f.forget(n, h.sequence)
-		if why == "" {
+		if why != reasonSuperseded {
 			f.Log.Info("a dead letter is resolved", zap.String("tier", n.tier.String()), zap.String("recording_id", n.key),
 				zap.Uint64("sequence", h.sequence), zap.String("reason", string(h.reason)))
 		}

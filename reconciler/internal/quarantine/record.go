@@ -1,6 +1,7 @@
 package quarantine
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -48,6 +49,17 @@ type Resolution struct {
 	At     time.Time `json:"at"`
 }
 
+// same reports whether o is about the same thing, whatever its evidence.
+func (d Difference) same(o Difference) bool {
+	return o.Kind == d.Kind && o.Tier == d.Tier && o.ObjectKey == d.ObjectKey
+}
+
+// Has reports whether the difference is noted, with that evidence.
+func (r Record) Has(d Difference) bool {
+	i := slices.IndexFunc(r.Differences, d.same)
+	return i >= 0 && r.Differences[i].Evidence == short(d.Evidence)
+}
+
 // Open reports whether nobody has resolved it.
 func (r Record) Open() bool { return r.Resolved == nil }
 
@@ -67,13 +79,13 @@ func (r *Record) note(now time.Time, diffs []Difference) (fresh bool) {
 			d.Since = now
 		}
 		d.Since = d.Since.UTC()
-		i := slices.IndexFunc(r.Differences, func(o Difference) bool { return o.Kind == d.Kind && o.Tier == d.Tier })
+		i := slices.IndexFunc(r.Differences, d.same)
 		switch {
 		case i < 0 && len(r.Differences) == maxDifferences:
 			continue // evidence enough
 		case i < 0:
 			r.Differences = append(r.Differences, d)
-		case r.Differences[i].Evidence == d.Evidence && r.Differences[i].ObjectKey == d.ObjectKey:
+		case r.Differences[i].Evidence == d.Evidence:
 			continue
 		default:
 			r.Differences[i] = d
@@ -84,7 +96,7 @@ func (r *Record) note(now time.Time, diffs []Difference) (fresh bool) {
 		if c := strings.Compare(a.Kind, b.Kind); c != 0 {
 			return c
 		}
-		return strings.Compare(a.Tier, b.Tier)
+		return cmp.Or(strings.Compare(a.Tier, b.Tier), strings.Compare(a.ObjectKey, b.ObjectKey))
 	})
 	if fresh {
 		r.Resolved = nil
