@@ -71,16 +71,23 @@ type Finding struct {
 	Evidence       string `json:"evidence"`
 	Action         Action `json:"action"`
 
-	sends []tier.Tier // whom Copy, Fetch and Explain concern
+	sends []Send // to whom the action sends the recording again
 }
 
-// Tiers are those to which the finding's action sends the recording.
-func (f Finding) Tiers() []tier.Tier { return f.sends }
+// Send is one event that the plan would send.
+type Send struct {
+	Tier     tier.Tier `json:"tier"`
+	Sequence uint64    `json:"sequence"` // of the accepted event in RECORDINGS; 0: it is no longer there
+	After    uint64    `json:"after"`    // of the newest event that was sent to the tier before
+}
+
+// Sends are the events that the finding's action sends.
+func (f Finding) Sends() []Send { return f.sends }
 
 // Open says that the finding needs work that is not done: nobody has noted it yet, or the recording lacks something.
 func (f Finding) Open() bool { return f.Action != Report && f.Action != Known }
 
-// about is the record of quarantine that the finding belongs to.
+// About is the record of quarantine that the finding belongs to.
 func (f Finding) About() quarantine.About {
 	return quarantine.About{IdempotencyKey: f.IdempotencyKey, ObjectKey: f.ObjectKey}
 }

@@ -48,7 +48,6 @@ func (p *Planner) whole(ctx context.Context, s situation, o Options, out *Plan) 
 	if err := p.ledger(ctx, s, ledger); err != nil {
 		return err
 	}
-	out.Cursor = s.floors.Lowest(ledger.Through) + 1
 	bounds, err := ledger.Bounds(min(parts, ledger.Len()/keysPerPart))
 	if err != nil {
 		return err

@@ -146,7 +146,14 @@ func (j *judgement) missing() {
 	}
 	action, sends, why := j.mend(lacks)
 	f := j.add(kind, who, j.objectKey(), action, "not there, accepted %s%s%s", j.subject.Entry.First.Format("2006-01-02T15:04:05Z"), why, j.hidden(lacks))
-	f.sends = sends
+	for _, t := range sends {
+		f.sends = append(f.sends, j.send(t))
+	}
+}
+
+// send is the event that would be sent to tier t.
+func (j *judgement) send(t tier.Tier) Send {
+	return Send{t, j.subject.Entry.Sequence, j.subject.Entry.In(t).Sent}
 }
 
 // hidden tells of versions that are still there below a deletion.
@@ -216,7 +223,7 @@ func (j *judgement) copy(t tier.Tier) {
 
 // explain has a tier write the sidecar that is not there.
 func (j *judgement) explain(t tier.Tier, key, why string) {
-	action, sends := Explain, []tier.Tier{t}
+	action, sends := Explain, []Send{j.send(t)}
 	known := j.agreed != nil && len(j.agreed.Sidecar) > 0
 	switch {
 	case j.subject.Entry.In(t).Redrive > 0:

@@ -24,7 +24,7 @@ type Plan struct {
 	Expected int64            // recordings that the ledger names
 	Looked   int64            // recordings at which a closer look was taken
 	Excused  int64            // keys, or recordings, that are not yet missing
-	Cursor   uint64           // up to here RECORDINGS has nothing that a later run has to look at for being new
+	Cursor   uint64           // of a run of what is new: where in RECORDINGS the next one begins
 	Sends    int64            // events that would be sent again
 	ByKind   map[Kind]int64
 
@@ -51,7 +51,7 @@ func (p *Plan) Close() error { return p.found.Close() }
 // record is a finding in the spool.
 type record struct {
 	Finding
-	Sends []string `json:"sends,omitempty"`
+	Sends []Send `json:"sends,omitempty"`
 }
 
 // add takes in a finding.
@@ -59,7 +59,7 @@ func (p *Plan) add(f Finding) error {
 	p.ID.Add(f)
 	p.ByKind[f.Kind]++
 	p.Sends += int64(len(f.sends))
-	b, err := json.Marshal(record{Finding: f, Sends: names(f.sends)})
+	b, err := json.Marshal(record{Finding: f, Sends: f.sends})
 	if err != nil {
 		return fmt.Errorf("note a finding: %w", err)
 	}
@@ -82,7 +82,7 @@ func (p *Plan) Findings() iter.Seq2[Finding, error] {
 				err = errors.New("a finding cannot be read back")
 			}
 			f := rec.Finding
-			f.sends = tiers(rec.Sends)
+			f.sends = rec.Sends
 			if !yield(f, err) || err != nil {
 				return
 			}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"iter"
+	"math"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -28,6 +29,8 @@ type Planner struct {
 	Board   func(ctx context.Context) (queue.Standings, error)
 	// Erased reports whether a recording was forgotten on purpose.
 	Erased func(ctx context.Context, key string) (bool, error)
+	// Noted reports whether quarantine has the finding already, with the same evidence.
+	Noted func(ctx context.Context, f Finding) (bool, error)
 	// Sealed yields what the sealed log says was stored, also of recordings that RECORDINGS has let go.
 	Sealed   func(ctx context.Context) iter.Seq2[inventory.Entry, error]
 	Rules    Rules // Now and Unwell are set by each run
@@ -153,13 +156,30 @@ func (p *Planner) look(ctx context.Context, s situation, found subjects, out *Pl
 		})
 	}, func(list []Finding) error {
 		for _, f := range list {
-			if err := out.add(f); err != nil {
+			if err := p.note(ctx, f, out); err != nil {
 				return err
 			}
 		}
 		p.Progress("looking closely", out.Looked, total)
 		return nil
 	})
+}
+
+// note takes in a finding, after a look whether it was noted before: what was restored is reported once.
+func (p *Planner) note(ctx context.Context, f Finding, out *Plan) error {
+	if f.Action != Quarantine && f.Kind != Restored {
+		return out.add(f)
+	}
+	noted, err := p.Noted(ctx, f)
+	switch {
+	case err != nil:
+		return err
+	case noted && f.Kind == Restored:
+		return nil
+	case noted:
+		f.Action = Known
+	}
+	return out.add(f)
 }
 
 // ErrShort is wrapped where a listing is much shorter than the last run's.
@@ -180,4 +200,31 @@ func (l Last) check(now inventory.Counts) error {
 		}
 	}
 	return nil
+}
+
+// Busy returns a function that reports whether a tier has still to do with an event of a recording, or an open letter
+// names it.
+func (p *Planner) Busy(ctx context.Context) (func(key string) bool, error) {
+	s, err := p.stand(ctx)
+	if err != nil {
+		return nil, err
+	}
+	open := map[uint64]bool{}
+	for h := range s.letters {
+		open[h] = true
+	}
+	lowest := s.floors.Lowest(math.MaxUint64)
+	if lowest == math.MaxUint64 {
+		return func(key string) bool { return open[maphash.String(s.seed, key)] }, nil
+	}
+	err = scan.Stream(ctx, p.JS, queue.Recordings, scan.Range{From: lowest + 1}, func(m scan.Message) error {
+		if e, ok := inventory.Read(m, s.floors, s.rules.Now); ok && p.unfinished(s, m) {
+			open[maphash.String(s.seed, e.IdempotencyKey)] = true
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return func(key string) bool { return open[maphash.String(s.seed, key)] }, nil
 }

@@ -149,17 +149,3 @@ func (s *Subject) take(t trace) {
 	s.Others = append(s.Others, t.Others...)
 	s.Several = append(s.Several, t.Several...)
 }
-
-func names(list []tier.Tier) (out []string) {
-	for _, t := range list {
-		out = append(out, t.String())
-	}
-	return out
-}
-
-func tiers(list []string) (out []tier.Tier) {
-	for _, name := range list {
-		out = append(out, tier.Tier(name))
-	}
-	return out
-}
