@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -112,7 +113,7 @@ func TestReplayIsAuditedWithWhoDidIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := event.AuditData{Tier: "primary", IdempotencyKey: "rec-1", ObjectKey: "recordings/rec-1.wav", Reason: "source_gone", By: operator()}
-	if a.Data != want || !strings.Contains(operator(), "@") {
+	if !reflect.DeepEqual(a.Data, want) || !strings.Contains(operator(), "@") {
 		t.Errorf("got %+v, want %+v", a.Data, want)
 	}
 	if bytes.Contains(all[0].Data, []byte("s3cret")) || bytes.Contains(all[0].Data, []byte("Ada")) {

@@ -22,6 +22,8 @@ type Run struct {
 	API     API
 	Repair  Repair
 	Audit   Audit
+
+	Reconcile Reconcile
 }
 
 // Stores are the two stores, which the reconciler only reads.

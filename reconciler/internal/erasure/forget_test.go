@@ -3,6 +3,7 @@ package erasure
 import (
 	"context"
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -29,7 +30,7 @@ func TestWhatIsForgottenIsSaidEverywhereAndWhatIsLeftIsTold(t *testing.T) {
 		t.Errorf("still there: %+v", r.Copies)
 	}
 	want := event.AuditData{IdempotencyKey: "rec-1", Reason: "asked by letter", Case: "case-7", By: "ada@desk"}
-	if got := b.audited(event.AuditForgotten); len(got) != 1 || got[0] != want {
+	if got := b.audited(event.AuditForgotten); len(got) != 1 || !reflect.DeepEqual(got[0], want) {
 		t.Errorf("audited %+v", got)
 	}
 	if got := b.audited(event.AuditDiscarded); len(got) != 1 || got[0].Reason != "forgotten" || got[0].Case != "case-7" {

@@ -104,7 +104,12 @@ func (p *Planner) NewOnly(ctx context.Context, from uint64, day time.Duration) (
 	found := subjects{spool.New(p.Dir, spool.Memory)}
 	defer func() { _ = found.traces.Close() }()
 	r := scan.Range{From: from}
-	if from == 0 {
+	last, err := p.last(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if from == 0 || from > last+1 { // above: the stream was made anew
+		r.From = 0
 		r.Since = s.rules.Now.Add(-day)
 	}
 	var through, open uint64
@@ -120,7 +125,7 @@ func (p *Planner) NewOnly(ctx context.Context, from uint64, day time.Duration) (
 		return found.add(trace{Key: e.ObjectKey, Entry: &e})
 	})
 	if err == nil {
-		out.Cursor = from
+		out.Cursor = r.From
 		if through > 0 {
 			out.Cursor = through + 1
 		}
@@ -136,6 +141,15 @@ func (p *Planner) NewOnly(ctx context.Context, from uint64, day time.Duration) (
 		return nil, errors.Join(err, out.Close())
 	}
 	return out, nil
+}
+
+// last is the newest sequence of RECORDINGS.
+func (p *Planner) last(ctx context.Context) (uint64, error) {
+	stream, err := p.JS.Stream(ctx, queue.Recordings)
+	if err != nil {
+		return 0, fmt.Errorf("stream %s: %w", queue.Recordings, err)
+	}
+	return stream.CachedInfo().State.LastSeq, nil
 }
 
 // unfinished says that a tier has still to do with the event.
