@@ -275,9 +275,12 @@ func (a *app) sayRun(r reconcile.Result, flags onceFlags) {
 	default:
 		a.say("plan %s: %d events sent again, %d findings new in quarantine, %d recordings confirmed in both tiers", p.ID, r.Repair.Sent, r.Repair.Noted, r.Confirmed)
 	}
-	if r.Remaining == 0 {
+	switch {
+	case r.Remaining == 0:
 		a.say("in step")
-		return
+	case r.Repair.Sent > 0:
+		a.say("%d differences remain until a later run has seen that what was sent again is there", r.Remaining)
+	default:
+		a.say("%d differences need work", r.Remaining)
 	}
-	a.say("%d need work: what was sent again is confirmed by a later run", r.Remaining)
 }
