@@ -16,8 +16,9 @@ import (
 const inHand = time.Hour
 
 // Floors tell what the workers' consumers have not finished. They have to be read before the stores are looked at: what
-// was finished before then is there.
+// was finished before then is there. Of the zero value nothing is finished.
 type Floors struct {
+	through   uint64 // RECORDINGS held nothing newer before the consumers were asked
 	consumers map[tier.Tier]map[queue.Lane]floor
 }
 
@@ -28,7 +29,14 @@ type floor struct {
 
 // ReadFloors asks the workers' consumers how far they are.
 func ReadFloors(ctx context.Context, js jetstream.JetStream) (Floors, error) {
-	out := Floors{map[tier.Tier]map[queue.Lane]floor{}}
+	s, err := js.Stream(ctx, queue.Recordings)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		err = queue.ErrNotProvisioned
+	}
+	if err != nil {
+		return Floors{}, fmt.Errorf("stream %s: %w", queue.Recordings, err)
+	}
+	out := Floors{s.CachedInfo().State.LastSeq, map[tier.Tier]map[queue.Lane]floor{}}
 	for _, t := range tier.All() {
 		out.consumers[t] = map[queue.Lane]floor{}
 		for _, lane := range queue.Lanes() {
@@ -47,10 +55,20 @@ func ReadFloors(ctx context.Context, js jetstream.JetStream) (Floors, error) {
 	return out, nil
 }
 
-// Unfinished reports whether tier t has not acknowledged the event of that sequence and subject, as far as is known.
+// Unfinished reports whether tier t has not acknowledged the event of that sequence and subject, as far as is known: what
+// came after the floors were read is unfinished.
 func (f Floors) Unfinished(t tier.Tier, subject string, seq uint64) bool {
 	at, takes := f.of(t, subject)
-	return takes && at.busy && seq > at.acked
+	return takes && seq > f.done(at)
+}
+
+// done is the sequence up to which a consumer has acknowledged all that it takes. Of one that had nothing left, that is all
+// that the stream held before it was asked.
+func (f Floors) done(at floor) uint64 {
+	if at.busy {
+		return at.acked
+	}
+	return max(at.acked, f.through)
 }
 
 // Open reports whether the event excuses what tier t lacks: it was never handed out, or is in hand since less than an hour.
@@ -70,14 +88,11 @@ func (f Floors) of(t tier.Tier, subject string) (floor, bool) {
 	return floor{}, false
 }
 
-// Lowest is the sequence up to which all consumers have acknowledged everything; last, the stream's newest, if nothing is
-// unfinished.
+// Lowest is the sequence up to which all consumers have acknowledged everything, at most last, up to which somebody read.
 func (f Floors) Lowest(last uint64) uint64 {
-	for _, lanes := range f.consumers {
-		for _, at := range lanes {
-			if at.busy {
-				last = min(last, at.acked)
-			}
+	for _, t := range tier.All() {
+		for _, lane := range queue.Lanes() {
+			last = min(last, f.done(f.consumers[t][lane]))
 		}
 	}
 	return last

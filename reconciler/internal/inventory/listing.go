@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync"
 	"time"
 
 	"github.com/twinreel/twinreel/pkg/fault"
@@ -14,10 +15,10 @@ import (
 
 // Bounds of a listing.
 const (
-	pageSize  = 1024 // keys that are handed over at once
-	ahead     = 4    // ranges that are listed before their turn
-	bufferred = 2    // pages of each that wait
-	tries     = 6    // of one place of a listing
+	pageSize = 1024 // keys that are handed over at once
+	ahead    = 4    // ranges that are listed before their turn
+	buffered = 2    // pages of each that wait
+	tries    = 6    // of one place of a listing
 )
 
 // Listed is a key as a store lists it, with all its versions.
@@ -29,6 +30,8 @@ type Listed struct {
 	Versions int
 	Visible  bool // a plain GET answers with the newest
 	Alike    bool // all versions have the newest's size and ETag
+
+	version string // the ID of the last that was listed
 }
 
 // Lister lists a whole store.
@@ -45,9 +48,12 @@ func Waits() queue.Schedule {
 }
 
 // Pages yields all keys in ascending order. A page that fails is asked for again from the last whole key on; one that fails
-// too often ends the listing with its error.
+// too often ends the listing with its error, as ctx does. Nothing is yielded after a range that was not listed to its end,
+// and no request is on its way any more when the loop over the pages is left.
 func (l Lister) Pages(ctx context.Context) iter.Seq2[[]Listed, error] {
 	return func(yield func([]Listed, error) bool) {
+		var all sync.WaitGroup
+		defer all.Wait()
 		ctx, stop := context.WithCancel(ctx)
 		defer stop()
 		var ranges []chan result
@@ -55,9 +61,9 @@ func (l Lister) Pages(ctx context.Context) iter.Seq2[[]Listed, error] {
 			if i > len(l.Bounds) {
 				return
 			}
-			c := make(chan result, bufferred)
+			c := make(chan result, buffered)
 			ranges = append(ranges, c)
-			go l.feed(ctx, l.bound(i-1), l.bound(i), c)
+			all.Go(func() { l.feed(ctx, l.bound(i-1), l.bound(i), c) })
 		}
 		for i := range ahead {
 			start(i)
@@ -68,10 +74,11 @@ func (l Lister) Pages(ctx context.Context) iter.Seq2[[]Listed, error] {
 					return
 				}
 			}
+			if err := ctx.Err(); err != nil { // the range may lack its end
+				yield(nil, err)
+				return
+			}
 			start(i + ahead)
-		}
-		if ctx.Err() != nil {
-			yield(nil, ctx.Err())
 		}
 	}
 }
@@ -89,7 +96,7 @@ type result struct {
 	err  error
 }
 
-// feed lists one range into c. An error is the last that is sent.
+// feed lists one range into c. An error is the last that is sent; without one, and unless ctx has ended, the range is whole.
 func (l Lister) feed(ctx context.Context, after, through string, c chan<- result) {
 	defer close(c)
 	send := func(r result) bool {
@@ -158,7 +165,7 @@ func (l Lister) list(ctx context.Context, after, through string, page func([]Lis
 		case len(p) == pageSize && !flush():
 			return last, errStopped
 		}
-		p = append(p, Listed{Key: info.Key, Size: info.Size, ETag: info.ETag, Modified: info.Modified, Versions: 1, Visible: info.Latest, Alike: true})
+		p = append(p, Listed{Key: info.Key, Size: info.Size, ETag: info.ETag, Modified: info.Modified, Versions: 1, Visible: info.Latest, Alike: true, version: info.VersionID})
 	}
 	if !flush() {
 		return last, errStopped
@@ -166,8 +173,12 @@ func (l Lister) list(ctx context.Context, after, through string, page func([]Lis
 	return last, nil
 }
 
-// add takes in an older version.
+// add takes in an older version. A version that is listed twice in a row, as some stores do at a page's border, is one.
 func (l *Listed) add(older objstore.Info) {
+	if older.VersionID == l.version {
+		return
+	}
+	l.version = older.VersionID
 	l.Versions++
 	l.Visible = l.Visible || older.Latest
 	l.Alike = l.Alike && older.Size == l.Size && older.ETag == l.ETag
