@@ -6,9 +6,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 
 	"github.com/twinreel/twinreel/pkg/fault"
@@ -21,20 +23,22 @@ func nobodysKey() string { return "probe/doctor-" + rand.Text() }
 // errDone says that a service did what it was meant to refuse.
 var errDone = errors.New("the service carried out a request that it had to refuse")
 
-// refused tells what a request that can never be carried out says about permissions: whether it was stopped for want of
-// one, or came further.
-func (i *Inspector) refused(op string, err error) (permitted bool, _ error) {
+// refused tells what a request that can never be carried out says about permissions: that it was stopped for want of one,
+// or, by one of these codes, that it came further. Any other answer may have come before permissions were looked at.
+func (i *Inspector) refused(op string, err error, further ...bloberror.Code) (permitted bool, _ error) {
 	a, ok := answered(err)
 	switch {
 	case !ok:
 		return false, i.fail(op, err)
 	case unpermitted(a):
 		return false, nil
+	case slices.Contains(further, bloberror.Code(a.ErrorCode)):
+		return true, nil
 	case a.StatusCode == http.StatusUnauthorized, a.StatusCode == http.StatusForbidden, a.StatusCode == http.StatusTooManyRequests,
 		a.StatusCode >= http.StatusInternalServerError:
 		return false, i.fail(op, err)
 	}
-	return true, nil
+	return false, cannotTell("the service's answer says nothing about rights (%d %s)", a.StatusCode, a.ErrorCode)
 }
 
 // MayCreate implements objstore.Inspector: a conditional Put Blob whose MD5 is not its body's (Md5Mismatch).
@@ -47,7 +51,7 @@ func (i *Inspector) MayCreate(ctx context.Context, key string) (bool, error) {
 	if err == nil {
 		return true, fault.New(fault.Corrupt, fault.Store, op, errDone)
 	}
-	return i.refused(op, err)
+	return i.refused(op, err, bloberror.MD5Mismatch, bloberror.BlobAlreadyExists, bloberror.ConditionNotMet)
 }
 
 // MayOverwrite implements objstore.Inspector, by what the credentials say of themselves: whether a blob may be replaced shows
@@ -72,7 +76,7 @@ func (i *Inspector) MayDelete(ctx context.Context) (bool, error) {
 	if err == nil {
 		return true, nil
 	}
-	return i.refused(op, err)
+	return i.refused(op, err, bloberror.BlobNotFound, bloberror.ResourceNotFound)
 }
 
 // MayDeleteVersions implements objstore.Inspector: a delete of a version that is not there, of a blob that is not there.
@@ -85,7 +89,7 @@ func (i *Inspector) MayDeleteVersions(ctx context.Context) (bool, error) {
 	if _, err = version.Delete(ctx, nil); err == nil {
 		return true, nil
 	}
-	return i.refused(op, err)
+	return i.refused(op, err, bloberror.BlobNotFound, bloberror.ResourceNotFound)
 }
 
 // Identity implements objstore.Inspector.

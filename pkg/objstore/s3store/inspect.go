@@ -261,21 +261,23 @@ func (i *Inspector) Identity(ctx context.Context) (objstore.Identity, error) {
 	return id, nil
 }
 
-// refused tells what a request that can never be carried out says about permissions: whether it was stopped for want of
-// one, or came further.
-func (i *Inspector) refused(op string, err error) (permitted bool, _ error) {
+// refused tells what a request that can never be carried out says about permissions: that it was stopped for want of one,
+// or, by one of these codes, that it came further. Any other answer may have come before permissions were looked at.
+func (i *Inspector) refused(op string, err error, further ...string) (permitted bool, _ error) {
 	a, ok := answered(err)
 	switch {
 	case !ok:
 		return false, i.fail(op, err)
 	case a.code == "AccessDenied":
 		return false, nil
+	case slices.Contains(further, a.code):
+		return true, nil
 	case a.status == http.StatusNotImplemented:
 		return false, cannotTell("the server does not know the question (%d %s)", a.status, a.code)
 	case a.class() == fault.Denied, a.class() == fault.Throttled, a.status >= http.StatusInternalServerError:
 		return false, i.fail(op, err)
 	}
-	return true, nil
+	return false, cannotTell("the server's answer says nothing about rights (%d %s)", a.status, a.code)
 }
 
 // errDone says that a server did what it was meant to refuse.

@@ -42,7 +42,7 @@ func (i *Inspector) mayPut(ctx context.Context, key string, condition *string) (
 	if err == nil {
 		return true, fault.New(fault.Corrupt, fault.Store, op, errDone)
 	}
-	return i.refused(op, err)
+	return i.refused(op, err, "BadDigest", "XAmzContentChecksumMismatch", "PreconditionFailed", "ConditionalRequestConflict")
 }
 
 // nobodysKey is a key that nothing was ever stored under.
@@ -62,7 +62,7 @@ func (i *Inspector) MayDelete(ctx context.Context) (bool, error) {
 	if err == nil {
 		return true, nil // nothing was there
 	}
-	return i.refused(op, err)
+	return i.refused(op, err, "NoSuchKey", "PreconditionFailed")
 }
 
 // MayDeleteVersions implements objstore.Inspector: a delete of a version that is not there, of a key that is not there. That
@@ -73,6 +73,6 @@ func (i *Inspector) MayDeleteVersions(ctx context.Context) (bool, error) {
 	if err == nil {
 		return true, nil
 	}
-	return i.refused(op, err)
+	return i.refused(op, err, "NoSuchKey", "NoSuchVersion")
 }
 

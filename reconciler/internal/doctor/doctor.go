@@ -116,10 +116,16 @@ type Said []Check
 // Examine implements Part.
 func (s Said) Examine(context.Context) []Check { return s }
 
+// Set is the check of settings that are there.
+func Set(part string) Said { return Said{settingsOf(part).pass("all there, and well-formed")} }
+
+func settingsOf(part string) question {
+	return question{part + ".settings", "the settings of " + part + " are there and well-formed", "without them nothing of it can be looked at, nor work"}
+}
+
 // NotSet is the check of a part whose settings are missing or wrong.
 func NotSet(part string, problems error) Said {
-	q := question{part + ".settings", "the settings of " + part + " are there and well-formed", "without them nothing of it can be looked at, nor work"}
-	return Said{q.fail("set these variables in the reconciler's environment; reconciler --settings explains each", "%s", strings.ReplaceAll(problems.Error(), "\n", "; "))}
+	return Said{settingsOf(part).fail("set these variables in the reconciler's environment; reconciler --settings explains each", "%s", strings.ReplaceAll(problems.Error(), "\n", "; "))}
 }
 
 // Away is the check of a part that does not answer.
