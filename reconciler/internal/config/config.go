@@ -64,5 +64,5 @@ func (r *Room) Check() []settings.Problem {
 
 // All returns one empty struct of each kind, for the list of all settings.
 func All() []any {
-	return []any{&Queue{}, &Provision{}, &Recording{}, &Run{}, &Import{}}
+	return []any{&Queue{}, &Provision{}, &Recording{}, &Run{}, &Import{}, &Register{}, &Retention{}, &Webhooks{}, &Origins{}}
 }

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 
+	"github.com/twinreel/twinreel/pkg/ledger/redisledger"
 	"github.com/twinreel/twinreel/pkg/objstore/azstore"
 	"github.com/twinreel/twinreel/pkg/objstore/s3store"
 	"github.com/twinreel/twinreel/pkg/platform"
@@ -91,4 +92,17 @@ func (p *Platform) Needed() error {
 		return nil
 	}
 	return out
+}
+
+// Register is for the command that creates the webhook on the platform.
+type Register struct {
+	NATS     queue.Config
+	Redis    redisledger.Config
+	Platform Platform
+}
+
+// Webhook is for the command that shows the platform's webhooks.
+type Webhook struct {
+	Redis    redisledger.Config
+	Platform Platform
 }
