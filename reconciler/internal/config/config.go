@@ -64,5 +64,7 @@ func (r *Room) Check() []settings.Problem {
 
 // All returns one empty struct of each kind, for the list of all settings.
 func All() []any {
-	return []any{&Queue{}, &Provision{}, &Recording{}, &Run{}, &Import{}, &Once{}}
+	return []any{
+		&Queue{}, &Provision{}, &Recording{}, &Run{}, &Import{}, &Once{}, &Register{}, &Retention{}, &Webhooks{}, &Origins{},
+	}
 }
