@@ -24,7 +24,7 @@ import (
 )
 
 func (a *app) recording() *cobra.Command {
-	return parent("recording", "One recording", a.recordingShow(), a.recordingForget())
+	return parent("recording", "One recording", a.recordingShow(), a.recordingGet(), a.recordingForget())
 }
 
 func (a *app) recordingShow() *cobra.Command {
