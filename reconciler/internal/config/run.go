@@ -24,6 +24,7 @@ type Run struct {
 	Audit   Audit
 
 	Reconcile Reconcile
+	Retention Retention
 }
 
 // Stores are the two stores, which the reconciler only reads.

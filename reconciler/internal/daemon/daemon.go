@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 	"golang.org/x/time/rate"
@@ -27,6 +28,7 @@ import (
 	"github.com/twinreel/twinreel/reconciler/internal/gauges"
 	"github.com/twinreel/twinreel/reconciler/internal/history"
 	"github.com/twinreel/twinreel/reconciler/internal/pending"
+	"github.com/twinreel/twinreel/reconciler/internal/reconcile"
 )
 
 // storeLook is how long the readiness detail of a store is believed: looking is a request that somebody pays.
@@ -36,6 +38,7 @@ const storeLook = 30 * time.Second
 type parts struct {
 	*service.Service
 	config    config.Run
+	nc        *nats.Conn
 	js        jetstream.JetStream
 	publisher *queue.Publisher
 	redis     *redisledger.Ledger
@@ -43,6 +46,8 @@ type parts struct {
 	index     *pending.Index
 	letters   *pending.Letters
 	gauges    *gauges.Gauges
+	numbers   *reconcile.Metrics // of runs
+	status    reconcile.Status   // of the run that is under way
 }
 
 // Run is the daemon's whole life. NATS, Redis and the stores may be away at any time.
@@ -69,8 +74,9 @@ func Run(ctx context.Context, s *service.Service, c config.Run) error {
 		s.Check("store "+t.String(), false, every(storeLook, answers(stores[t])))
 	}
 	p := &parts{
-		Service: s, config: c, js: js, publisher: queue.NewPublisher(nc, js), redis: redis, stores: stores, index: pending.New(js, s.Log),
+		Service: s, config: c, nc: nc, js: js, publisher: queue.NewPublisher(nc, js), redis: redis, stores: stores, index: pending.New(js, s.Log),
 		letters: pending.NewLetters(js, s.Log), gauges: gauges.New(js, s.Registry, s.Log),
+		numbers: reconcile.NewMetrics(s.Registry),
 	}
 	return p.run(ctx)
 }
@@ -151,6 +157,7 @@ func (p *parts) lead(ctx context.Context) {
 	var all sync.WaitGroup
 	defer all.Wait()
 	all.Go(func() { p.gauges.Run(ctx, follower.Open) })
+	all.Go(func() { p.reconcile(ctx) })
 	follower.Run(ctx)
 }
 
