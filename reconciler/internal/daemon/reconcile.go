@@ -59,13 +59,18 @@ func (p *parts) runs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	begun := false // tombstones are known to be there, since this instance leads
 	s := reconcile.Schedule{
 		Runner: runner, Interval: p.config.Reconcile.Interval, Full: p.config.Reconcile.Full, Metrics: p.numbers, Status: &p.status, Log: p.Log,
-		Before: func(ctx context.Context) error {
+		Before: func(ctx context.Context, scope plan.Scope) error {
+			if scope == plan.New && begun {
+				return nil // the whole roster is read for it
+			}
 			made, err := stones.Refill(ctx, reconcile.Forgotten(ctx, log))
 			if made > 0 {
 				p.Log.Error("tombstones were lost; they are made again from the audit log", zap.Int("made", made))
 			}
+			begun = err == nil
 			return err
 		},
 	}

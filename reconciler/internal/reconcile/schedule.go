@@ -20,8 +20,8 @@ type Schedule struct {
 	Interval, Full time.Duration
 	Metrics        *Metrics
 	Status         *Status
-	// Before is what has to be done before each run. An error ends the run.
-	Before func(ctx context.Context) error
+	// Before is what has to be done before a run of that scope. An error ends the run.
+	Before func(ctx context.Context, scope plan.Scope) error
 	Log    *zap.Logger
 }
 
@@ -85,7 +85,7 @@ func (s *Schedule) due(ctx context.Context) (plan.Scope, time.Duration, error) {
 func (s *Schedule) make(ctx context.Context, scope plan.Scope) bool {
 	s.Status.begin(scope, s.Runner.Now())
 	defer s.Status.end()
-	err := s.Before(ctx)
+	err := s.Before(ctx, scope)
 	var r Result
 	if err == nil {
 		r, err = s.Runner.Run(ctx, Options{Scope: scope})
