@@ -47,7 +47,9 @@ func listing(n, skip int) iter.Seq2[[]Listed, error] {
 }
 
 func ledgerOf(n, skip int) iter.Seq2[[]Expected, error] {
-	return synthetic(n, skip, func(key string) Expected { return Expected{Key: key, Entry: Entry{IdempotencyKey: key[11:], ObjectKey: key}} })
+	return synthetic(n, skip, func(key string) Expected {
+		return Expected{Key: key, Entry: Entry{IdempotencyKey: key[11:], ObjectKey: key}}
+	})
 }
 
 // produce makes the three lists and throws them away: the floor.
