@@ -22,6 +22,7 @@ import (
 	"github.com/twinreel/twinreel/pkg/service"
 	"github.com/twinreel/twinreel/pkg/tier"
 	"github.com/twinreel/twinreel/reconciler/internal/api"
+	"github.com/twinreel/twinreel/reconciler/internal/audit/seal"
 	"github.com/twinreel/twinreel/reconciler/internal/config"
 	"github.com/twinreel/twinreel/reconciler/internal/dlq"
 	"github.com/twinreel/twinreel/reconciler/internal/gauges"
@@ -40,6 +41,7 @@ type parts struct {
 	publisher *queue.Publisher
 	redis     *redisledger.Ledger
 	stores    map[tier.Tier]objstore.Reader
+	sealer    *seal.Sealer
 	index     *pending.Index
 	letters   *pending.Letters
 	gauges    *gauges.Gauges
@@ -68,8 +70,13 @@ func Run(ctx context.Context, s *service.Service, c config.Run) error {
 	for _, t := range tier.All() {
 		s.Check("store "+t.String(), false, every(storeLook, answers(stores[t])))
 	}
+	publisher := queue.NewPublisher(nc, js)
+	sealer, err := newSealer(ctx, s, c, js, publisher, stores)
+	if err != nil {
+		return err
+	}
 	p := &parts{
-		Service: s, config: c, js: js, publisher: queue.NewPublisher(nc, js), redis: redis, stores: stores, index: pending.New(js, s.Log),
+		Service: s, config: c, js: js, publisher: publisher, redis: redis, stores: stores, sealer: sealer, index: pending.New(js, s.Log),
 		letters: pending.NewLetters(js, s.Log), gauges: gauges.New(js, s.Registry, s.Log),
 	}
 	return p.run(ctx)
@@ -151,6 +158,7 @@ func (p *parts) lead(ctx context.Context) {
 	var all sync.WaitGroup
 	defer all.Wait()
 	all.Go(func() { p.gauges.Run(ctx, follower.Open) })
+	all.Go(func() { p.sealer.Run(ctx) })
 	follower.Run(ctx)
 }
 
