@@ -23,6 +23,7 @@ import (
 	"github.com/twinreel/twinreel/pkg/service"
 	"github.com/twinreel/twinreel/pkg/tier"
 	"github.com/twinreel/twinreel/reconciler/internal/api"
+	"github.com/twinreel/twinreel/reconciler/internal/audit/seal"
 	"github.com/twinreel/twinreel/reconciler/internal/config"
 	"github.com/twinreel/twinreel/reconciler/internal/dlq"
 	"github.com/twinreel/twinreel/reconciler/internal/gauges"
@@ -43,6 +44,7 @@ type parts struct {
 	publisher *queue.Publisher
 	redis     *redisledger.Ledger
 	stores    map[tier.Tier]objstore.Reader
+	sealer    *seal.Sealer
 	index     *pending.Index
 	letters   *pending.Letters
 	gauges    *gauges.Gauges
@@ -73,8 +75,13 @@ func Run(ctx context.Context, s *service.Service, c config.Run) error {
 	for _, t := range tier.All() {
 		s.Check("store "+t.String(), false, every(storeLook, answers(stores[t])))
 	}
+	publisher := queue.NewPublisher(nc, js)
+	sealer, err := newSealer(ctx, s, c, js, publisher, stores)
+	if err != nil {
+		return err
+	}
 	p := &parts{
-		Service: s, config: c, nc: nc, js: js, publisher: queue.NewPublisher(nc, js), redis: redis, stores: stores, index: pending.New(js, s.Log),
+		Service: s, config: c, nc: nc, js: js, publisher: publisher, redis: redis, stores: stores, sealer: sealer, index: pending.New(js, s.Log),
 		letters: pending.NewLetters(js, s.Log), gauges: gauges.New(js, s.Registry, s.Log),
 		numbers: reconcile.NewMetrics(s.Registry),
 	}
@@ -158,6 +165,7 @@ func (p *parts) lead(ctx context.Context) {
 	defer all.Wait()
 	all.Go(func() { p.gauges.Run(ctx, follower.Open) })
 	all.Go(func() { p.reconcile(ctx) })
+	all.Go(func() { p.sealer.Run(ctx) })
 	follower.Run(ctx)
 }
 
