@@ -188,8 +188,10 @@ func unblocked(c *types.PublicAccessBlockConfiguration) []string {
 		on   *bool
 		name string
 	}{
-		{c.BlockPublicAcls, "BlockPublicAcls"}, {c.IgnorePublicAcls, "IgnorePublicAcls"},
-		{c.BlockPublicPolicy, "BlockPublicPolicy"}, {c.RestrictPublicBuckets, "RestrictPublicBuckets"},
+		{c.BlockPublicAcls, "BlockPublicAcls"},
+		{c.IgnorePublicAcls, "IgnorePublicAcls"},
+		{c.BlockPublicPolicy, "BlockPublicPolicy"},
+		{c.RestrictPublicBuckets, "RestrictPublicBuckets"},
 	} {
 		if !aws.ToBool(one.on) {
 			out = append(out, one.name+" is off")
