@@ -8,8 +8,11 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/twinreel/twinreel/deploy/local/internal/outside"
 	"github.com/twinreel/twinreel/deploy/local/internal/platform"
@@ -218,4 +221,75 @@ func (b *bed) onlyEvidence(evidence found) {
 			b.t.Errorf("the outside reader says: %s", f)
 		}
 	}
+}
+
+// given harm, when runs are killed at every moment of theirs, two are made at once, and two daemons make their own, then it
+// ends as if one run had ended undisturbed.
+func TestRunsThatAreKilledOrDoubledEndTheSame(t *testing.T) {
+	b := newBed(t, setup{platform: platform.Config{Seed: 62}, env: map[string]string{
+		"TWINREEL_RETRY_BASE": "50ms", "TWINREEL_RECONCILE_GRACE": "0s", "TWINREEL_REPAIR_RATE": "50",
+		"TWINREEL_RECONCILE_INTERVAL": "2s", "TWINREEL_FULL_INTERVAL": "4s",
+	}})
+	all := make([]*platform.Recording, 110)
+	for i := range all {
+		all[i] = b.add(platform.Spec{Size: 2000 + int64(i)})
+	}
+	_, err := b.platform.Burst(t.Context(), all, platform.BurstOptions{InFlight: 16})
+	b.must(err)
+	b.settle()
+	want, evidence := found{}, found{}
+	b.harm(all, want, evidence)
+
+	const moments = 12
+	start := time.Now()
+	b.once(3, "--dry-run")
+	whole := time.Since(start) * 2 // with what is sent and confirmed
+	for i := range moments {
+		b.killCommand(whole*time.Duration(i+1)/moments, "once")
+	}
+	var both sync.WaitGroup
+	for range 2 {
+		both.Go(func() {
+			res, err := b.fleet.Command(t.Context(), "once")
+			if err != nil || res.Code != 0 && res.Code != 3 {
+				t.Errorf("one of two runs at once: exit code %d: %s %v", res.Code, res.Stderr, err)
+			}
+		})
+	}
+	both.Wait()
+	for range 2 {
+		_, err := b.fleet.StartReconciler(t.Context())
+		b.must(err)
+	}
+	b.eventually(patience, "a run is in step", func(ctx context.Context) error {
+		res, err := b.fleet.Command(ctx, "once")
+		if err == nil && res.Code != 0 {
+			err = fmt.Errorf("exit code %d: %s", res.Code, res.Stderr)
+		}
+		return err
+	})
+	b.settle()
+	_, got := b.once(0)
+	b.want("at the end", got, evidence)
+	b.onlyEvidence(evidence)
+	for kind, n := range b.sentAgain() {
+		if n > 2 { // a run that was killed between sending and hearing of it may send once more
+			t.Errorf("%s was sent %d times", kind, n)
+		}
+	}
+}
+
+// sentAgain counts the redrives in RECORDINGS, by tier and recording.
+func (b *bed) sentAgain() map[string]int {
+	b.t.Helper()
+	out := map[string]int{}
+	b.must(b.each(b.t.Context(), "RECORDINGS", func(m *jetstream.RawStreamMsg) {
+		var e struct {
+			Data struct{ IdempotencyKey string }
+		}
+		if tier, ok := strings.CutPrefix(m.Subject, "recordings.redrive."); ok && json.Unmarshal(m.Data, &e) == nil {
+			out[tier+" "+e.Data.IdempotencyKey]++
+		}
+	}))
+	return out
 }
