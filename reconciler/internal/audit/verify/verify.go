@@ -211,7 +211,9 @@ func Compare(a, b Report, now time.Time) []Finding {
 			out = append(out, behind(a.Store, b.Store, Epoch{Epoch: eb.Epoch}, eb, now)...)
 		}
 	}
-	slices.SortFunc(out, func(x, y Finding) int { return slices.Compare([]string{x.Object, x.Detail}, []string{y.Object, y.Detail}) })
+	slices.SortFunc(out, func(x, y Finding) int {
+		return slices.Compare([]string{x.Object, x.Detail}, []string{y.Object, y.Detail})
+	})
 	return out
 }
 
