@@ -17,8 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"github.com/twinreel/twinreel/pkg/digest"
 	"github.com/twinreel/twinreel/pkg/event"
 	"github.com/twinreel/twinreel/pkg/ledger"
@@ -47,20 +45,19 @@ func until(t *testing.T, what string, met func() bool) {
 	}
 }
 
+// auditKey signs the audit log of all tests: they share the stores, and so one log, in which each test's stream is an epoch.
+const auditKey = "PRIVATE+KEY+audit.example.com+8390914a+AVJx0xb2HdHQhW2tDGJmIQm5R0D1gR3Qw715AFzVHb1k"
+
 // withStores sets what `run` needs beyond the bed: both real stores under the reader's identity, and a key.
 func (b *bed) withStores() *bed {
 	b.t.Helper()
-	key, _, err := note.GenerateKey(rand.Reader, "audit.example.com")
-	if err != nil {
-		b.t.Fatal(err)
-	}
 	for name, value := range map[string]string{
 		"TWINREEL_S3_ENDPOINT": testenv.Need(b.t, testenv.S3Endpoint), "TWINREEL_S3_REGION": testenv.Need(b.t, testenv.S3Region),
 		"TWINREEL_S3_BUCKET": testenv.Need(b.t, testenv.S3Bucket), "TWINREEL_S3_PATH_STYLE": "true",
 		"AWS_ACCESS_KEY_ID": testenv.Need(b.t, testenv.S3ReaderKey), "AWS_SECRET_ACCESS_KEY": testenv.Need(b.t, testenv.S3ReaderSecret),
 		"TWINREEL_AZURE_SERVICE_URL": testenv.Need(b.t, testenv.AzureServiceURL), "TWINREEL_AZURE_CONTAINER": testenv.Need(b.t, testenv.AzureContainer),
 		"TWINREEL_AZURE_ACCOUNT_NAME": testenv.Need(b.t, testenv.AzureAccountName), "TWINREEL_AZURE_ACCOUNT_KEY": testenv.Need(b.t, testenv.AzureAccountKey),
-		"TWINREEL_AUDIT_KEY": key, "TWINREEL_ADMIN_ADDR": "127.0.0.1:0", "TWINREEL_API_ADDR": "127.0.0.1:0", "TWINREEL_DRAIN_TIMEOUT": "5s",
+		"TWINREEL_AUDIT_KEY": auditKey, "TWINREEL_ADMIN_ADDR": "127.0.0.1:0", "TWINREEL_API_ADDR": "127.0.0.1:0", "TWINREEL_DRAIN_TIMEOUT": "5s",
 	} {
 		b.env[name] = value
 	}

@@ -21,7 +21,6 @@ type Run struct {
 	API     API
 	Repair  Repair
 	Audit   Audit
-	Room    Room
 
 	Reconcile Reconcile
 	Retention Retention
@@ -31,6 +30,21 @@ type Run struct {
 type Stores struct {
 	S3    s3store.Config
 	Azure azstore.Config
+}
+
+// Primary is for commands that read one store alone.
+type Primary struct {
+	S3 s3store.Config
+}
+
+// Backup is for commands that read one store alone.
+type Backup struct {
+	Azure azstore.Config
+}
+
+// AuditKey is the audit log's key where it is only read: the public half is in it.
+type AuditKey struct {
+	Key settings.Secret `env:"TWINREEL_AUDIT_KEY" meaning:"key that signs the audit log, as made by reconciler audit keygen; further lines: keys of before, or their verifier keys"`
 }
 
 // API is how the record API is served.

@@ -76,7 +76,7 @@ func Run(ctx context.Context, s *service.Service, c config.Run) error {
 		s.Check("store "+t.String(), false, every(storeLook, answers(stores[t])))
 	}
 	publisher := queue.NewPublisher(nc, js)
-	sealer, err := newSealer(ctx, s, c, js, publisher, stores)
+	sealer, err := NewSealer(ctx, s, c, js, publisher, stores)
 	if err != nil {
 		return err
 	}

@@ -17,9 +17,9 @@ import (
 	"github.com/twinreel/twinreel/reconciler/internal/config"
 )
 
-// newSealer returns what seals the AUDIT stream into both stores. It is given vaults: nothing else in the reconciler can write
+// NewSealer returns what seals the AUDIT stream into both stores. It is given vaults: nothing else in the reconciler can write
 // into a store, and they write below audit/ alone.
-func newSealer(ctx context.Context, s *service.Service, c config.Run, js jetstream.JetStream, p *queue.Publisher, stores map[tier.Tier]objstore.Reader) (*seal.Sealer, error) {
+func NewSealer(ctx context.Context, s *service.Service, c config.Run, js jetstream.JetStream, p *queue.Publisher, stores map[tier.Tier]objstore.Reader) (*seal.Sealer, error) {
 	primary, err := s3store.Open(ctx, c.Stores.S3)
 	if err != nil {
 		return nil, err
@@ -29,7 +29,7 @@ func newSealer(ctx context.Context, s *service.Service, c config.Run, js jetstre
 		return nil, err
 	}
 	return &seal.Sealer{
-		JS: js, Publisher: p, Keys: c.Audit.Keys, TTL: c.Room.LedgerTTL, Pace: seal.DefaultPace(), Metrics: seal.NewMetrics(s.Registry), Now: time.Now, Log: s.Log,
+		JS: js, Publisher: p, Keys: c.Audit.Keys, TTL: c.Redis.TTL, Pace: seal.DefaultPace(), Metrics: seal.NewMetrics(s.Registry), Now: time.Now, Log: s.Log,
 		Stores: map[tier.Tier]seal.Store{
 			tier.Primary: {Reader: stores[tier.Primary], Vault: vault.New(primary, stores[tier.Primary])},
 			tier.Backup:  {Reader: stores[tier.Backup], Vault: vault.New(backup, stores[tier.Backup])},
