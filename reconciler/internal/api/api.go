@@ -99,7 +99,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, who string) *pr
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	_ = json.NewEncoder(w).Encode(found.Record) // the client may be gone
+	_ = json.NewEncoder(w).Encode(found) // with its timeline; the client may be gone
 	return nil
 }
 

@@ -94,7 +94,7 @@ func (a *app) finder(ctx context.Context, conn *connection, r ledger.Record, err
 		},
 		Letters: func(ctx context.Context, key string) ([]letters.Full, error) { return letters.Find(ctx, conn.js, key) },
 		Aside:   a.aside,
-		Log:     history.Log(conn.js, nil),
+		Log:     history.Log(history.Search(conn.js), nil),
 	}
 	if err != nil {
 		f.Stores = a.stores(ctx)

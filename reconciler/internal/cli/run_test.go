@@ -26,6 +26,7 @@ import (
 	"github.com/twinreel/twinreel/pkg/settings"
 	"github.com/twinreel/twinreel/pkg/testenv"
 	"github.com/twinreel/twinreel/pkg/tier"
+	"github.com/twinreel/twinreel/reconciler/internal/history"
 )
 
 // patience is how long a test waits for what should happen soon.
@@ -194,31 +195,38 @@ func put(t *testing.T, w objstore.Writer, e event.Event, media []byte) {
 }
 
 func TestRunServesWhatIsKnownOfARecording(t *testing.T) {
-	b := provisioned(t).withStores()
+	b := provisioned(t).withStores().inProcess()
 	d := b.launch().ready()
 	for i := range 10 { // each the very moment after its acknowledgement
 		id := fmt.Sprint("rec-", rand.Text())
 		b.accept(queue.Both, recordingEvent("emea", id, i))
 		code, body := d.get(d.api + "emea/" + id)
-		if r := decode[ledger.Record](t, body); code != http.StatusOK || r.Status != ledger.Pending || r.RecordingID != id {
+		if r := decode[history.Recording](t, body); code != http.StatusOK || r.Status != ledger.Pending || r.RecordingID != id {
 			t.Fatalf("%d %s", code, body)
 		}
 	}
 	id := "rec-" + rand.Text()
 	b.store(id, tier.Backup, storedAt())
-	if code, body := d.get(d.api + id); code != http.StatusOK || decode[ledger.Record](t, body).Status != ledger.Partial {
+	if code, body := d.get(d.api + id); code != http.StatusOK || decode[history.Recording](t, body).Status != ledger.Partial {
 		t.Errorf("in Redis: %d %s", code, body)
 	}
 	long := recordingEvent("default", "rec-"+rand.Text(), 1) // in a store alone
 	put(t, b.backup(), long, []byte("RIFF media"))
 	code, body := d.get(d.api + long.Data.RecordingID)
-	if r := decode[ledger.Record](t, body); code != http.StatusOK || r.Status != ledger.Partial || r.Backup == nil || r.Backup.Key != long.Data.ObjectKey || r.Size != 10 {
+	if r := decode[history.Recording](t, body); code != http.StatusOK || r.Status != ledger.Partial || r.Backup == nil || r.Backup.Key != long.Data.ObjectKey || r.Size != 10 {
 		t.Errorf("in a store: %d %s", code, body)
+	}
+	if code, body := d.get(d.api + long.Data.RecordingID); code != http.StatusOK || !strings.Contains(body, "read, by local@127.0.0.1") {
+		t.Errorf("the second read does not tell of the first: %d %s", code, body)
+	}
+	b.ok("recording", "forget", id, "--case", "c-1", "--reason", "erasure request", "--yes")
+	if code, body := d.get(d.api + id); code != http.StatusOK || decode[history.Recording](t, body).Status != ledger.Forgotten {
+		t.Errorf("forgotten: %d %s", code, body)
 	}
 	if code, body := d.get(d.api + "rec-" + rand.Text()); code != http.StatusNotFound || !strings.Contains(body, "unknown_recording") {
 		t.Errorf("unknown: %d %s", code, body)
 	}
-	if a := b.audited("audit.read.all"); len(a) != 12 || a[11].IdempotencyKey != long.Data.RecordingID || a[11].By != "local@127.0.0.1" {
+	if a := b.audited("audit.read.all"); len(a) != 14 || a[11].IdempotencyKey != long.Data.RecordingID || a[11].By != "local@127.0.0.1" {
 		t.Errorf("audited %+v", a)
 	}
 	d.stop()

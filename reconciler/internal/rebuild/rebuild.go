@@ -12,6 +12,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/twinreel/twinreel/pkg/digest"
 	"github.com/twinreel/twinreel/pkg/event"
+	"github.com/twinreel/twinreel/pkg/fault"
 	"github.com/twinreel/twinreel/pkg/ledger"
 	"github.com/twinreel/twinreel/pkg/objstore"
 	"github.com/twinreel/twinreel/pkg/queue"
@@ -54,13 +56,19 @@ type Rebuilder struct {
 	Since     time.Time           // what is older is left out: its keys would have lapsed
 	Step      func(Result)        // told now and then
 
+	events jetstream.Stream // RECORDINGS
+
 	mu     sync.Mutex
 	result Result
 }
 
 // Run fills Redis. At an error what is filled by then is right, and the whole may be repeated.
 func (r *Rebuilder) Run(ctx context.Context) (Result, error) {
-	err := r.read(ctx, queue.Audit, scan.Range{Since: r.Since, Subjects: copySubjects()}, r.copied)
+	var err error
+	if r.events, err = r.JS.Stream(ctx, queue.Recordings); err != nil {
+		return Result{}, fault.New(fault.Unavailable, fault.Queue, "read the stream "+queue.Recordings, err)
+	}
+	err = r.read(ctx, queue.Audit, scan.Range{Since: r.Since, Subjects: copySubjects()}, r.copied)
 	if err == nil {
 		err = r.read(ctx, queue.Recordings, scan.Range{Since: r.Since}, r.accepted)
 	}
@@ -98,6 +106,7 @@ func (r *Rebuilder) read(ctx context.Context, stream string, span scan.Range, ta
 // copied takes one audit event of a copy.
 func (r *Rebuilder) copied(ctx context.Context, key string, m scan.Message) error {
 	var a struct {
+		ID   string          `json:"id"`
 		Type string          `json:"type"`
 		Time time.Time       `json:"time"`
 		Data event.AuditData `json:"data"`
@@ -125,12 +134,51 @@ func (r *Rebuilder) copied(ctx context.Context, key string, m scan.Message) erro
 	if strings.HasSuffix(a.Type, "."+string(event.AuditStored)+".v1") || info.Modified.IsZero() {
 		side.Timestamp = a.Time.UTC()
 	}
-	return r.fill(ctx, key, t, side, d)
+	received, err := r.received(ctx, a.ID, key)
+	if err != nil {
+		return err
+	}
+	return r.fill(ctx, key, t, side, d, received)
+}
+
+// received returns when the event was accepted whose delivery the audit event follows, as its ID tells; zero if that has
+// left RECORDINGS. Of a recording with several the one stands in the record that was done first.
+func (r *Rebuilder) received(ctx context.Context, id, key string) (time.Time, error) {
+	of := strings.Split(id, "/") // kind, tier, stream, sequence
+	if len(of) != 4 || of[2] != queue.Recordings || r.Ledger == nil {
+		return time.Time{}, nil
+	}
+	seq, err := strconv.ParseUint(of[3], 10, 64)
+	if err != nil {
+		return time.Time{}, nil
+	}
+	m, err := r.events.GetMsg(ctx, seq)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, fault.New(fault.Unavailable, fault.Queue, "read an event", err)
+	}
+	if pending.KeyOf(m.Data) != key {
+		return time.Time{}, nil // the stream was made anew
+	}
+	return receivedIn(m.Data), nil
+}
+
+// receivedIn is when an event was accepted, zero if it does not tell.
+func receivedIn(body []byte) time.Time {
+	var e struct {
+		Data struct {
+			ReceivedAt time.Time `json:"receivedAt"`
+		} `json:"data"`
+	}
+	_ = json.Unmarshal(body, &e)
+	return e.Data.ReceivedAt
 }
 
 // fill writes a copy.
-func (r *Rebuilder) fill(ctx context.Context, key string, t tier.Tier, side ledger.Stored, d digest.Digest) error {
-	known := ledger.Record{RecordingID: idOf(key), SHA256: d.SHA256, Size: d.Size}
+func (r *Rebuilder) fill(ctx context.Context, key string, t tier.Tier, side ledger.Stored, d digest.Digest, received time.Time) error {
+	known := ledger.Record{RecordingID: idOf(key), SHA256: d.SHA256, Size: d.Size, ReceivedAt: received}
 	known.SetSide(t, &side)
 	return r.write(ctx, key, known, func(c *Result) { c.Copies++ })
 }
@@ -138,14 +186,6 @@ func (r *Rebuilder) fill(ctx context.Context, key string, t tier.Tier, side ledg
 // accepted takes one event: when it was accepted, and the copies of which the log tells nothing.
 func (r *Rebuilder) accepted(ctx context.Context, key string, m scan.Message) error {
 	r.count(func(c *Result) { c.Events++ })
-	var e struct {
-		Data struct {
-			ReceivedAt time.Time `json:"receivedAt"`
-		} `json:"data"`
-	}
-	if json.Unmarshal(m.Body, &e) != nil {
-		return nil
-	}
 	have, err := r.record(ctx, key)
 	if err != nil {
 		return err
@@ -156,7 +196,7 @@ func (r *Rebuilder) accepted(ctx context.Context, key string, m scan.Message) er
 	if have.Primary == nil && have.Backup == nil {
 		return nil // pending: that is what the stream says of it, and Redis had nothing
 	}
-	return r.write(ctx, key, ledger.Record{RecordingID: idOf(key), ReceivedAt: e.Data.ReceivedAt}, func(*Result) {})
+	return r.write(ctx, key, ledger.Record{RecordingID: idOf(key), ReceivedAt: receivedIn(m.Body)}, func(*Result) {})
 }
 
 // givenUp takes one dead letter. A copy that is younger has closed it.
