@@ -43,7 +43,9 @@ type Lister struct {
 }
 
 // Waits are how long a listing waits before it tries a place again.
-func Waits() queue.Schedule { return queue.Schedule{Base: 500 * time.Millisecond, Cap: 20 * time.Second} }
+func Waits() queue.Schedule {
+	return queue.Schedule{Base: 500 * time.Millisecond, Cap: 20 * time.Second}
+}
 
 // Pages yields all keys in ascending order. A page that fails is asked for again from the last whole key on; one that fails
 // too often ends the listing with its error, as ctx does. Nothing is yielded after a range that was not listed to its end,
