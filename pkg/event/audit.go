@@ -62,6 +62,8 @@ type AuditData struct {
 	Reason         string `json:"reason,omitempty"`
 	By             string `json:"by,omitempty"`
 	Case           string `json:"case,omitempty"` // of an erasure: whose request it follows
+
+	Counts map[string]int64 `json:"counts,omitempty"` // of a run
 }
 
 // DeliveryID returns the message ID of an audit event that follows a delivery of stream and sequence to tier.

@@ -98,7 +98,7 @@ func (c *Config) checkOAuth() []settings.Problem {
 func (c *Config) Plain() []settings.Problem {
 	var out []settings.Problem
 	check := func(name, where, address string) {
-		if plain(address) {
+		if Plain(address) {
 			out = append(out, settings.Problem{Variable: name, Text: where + "want https: no token goes over plain http, but with TWINREEL_SOURCE_ALLOW_HTTP=true"})
 		}
 	}
@@ -111,8 +111,8 @@ func (c *Config) Plain() []settings.Problem {
 	return out
 }
 
-// plain reports whether an address is plain http beyond this machine.
-func plain(address string) bool {
+// Plain reports whether an address is plain http beyond this machine.
+func Plain(address string) bool {
 	u, err := url.Parse(filled(address, "s", "r"))
 	if err != nil || u.Scheme != "http" {
 		return false

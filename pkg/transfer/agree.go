@@ -38,6 +38,18 @@ func (c *Copier) agree(ctx context.Context, job Job, d digest.Digest) (digest.He
 	return held, nil
 }
 
+// forgotten reports whether the recording was erased on purpose: then not even its media are fetched.
+func (c *Copier) forgotten(ctx context.Context, job Job) (bool, error) {
+	held, err := c.Agreement.Get(ctx, job.key())
+	switch {
+	case errors.Is(err, digest.ErrNoEntry):
+		return false, nil
+	case err != nil:
+		return false, unanswered(err)
+	}
+	return held.Forgotten, nil
+}
+
 func otherBytes() error {
 	return fault.New(fault.Conflict, fault.Source, "agree on the digest", errOtherBytes)
 }

@@ -97,6 +97,8 @@ func (c *Copier) Copy(ctx context.Context, job Job) (Result, error) {
 		if found || err != nil {
 			return res, hold.cause(err)
 		}
+	} else if gone, err := c.forgotten(ctx, job); gone || err != nil {
+		return Result{Outcome: Forgotten}, hold.cause(err)
 	}
 	staged, held, err := c.obtain(ctx, job, hold)
 	if err != nil {

@@ -223,17 +223,6 @@ func TestWithoutAnAgreementThereIsNoCommit(t *testing.T) {
 	w.empty(tier.Primary)
 }
 
-func TestAForgottenRecordingIsNotStored(t *testing.T) {
-	w := newWorld(t)
-	job := w.job("rec-1", media(100))
-	if _, err := w.agreement.Agree(t.Context(), event.HashKey("rec-1"), digest.Entry{Forgotten: true}); err != nil {
-		t.Fatal(err)
-	}
-	w.must(tier.Primary, job, transfer.Forgotten)
-	w.must(tier.Primary, again(job), transfer.Forgotten)
-	w.empty(tier.Primary)
-}
-
 func TestTheMediaMustBeWhatTheEventSays(t *testing.T) {
 	w := newWorld(t)
 	for _, n := range []int{100, 3 * part} {

@@ -22,8 +22,7 @@ import (
 
 // connect makes the container's client with the credentials that c has, and what signs links by them.
 func connect(c Config, o *container.ClientOptions, now func() time.Time) (*container.Client, signer, error) {
-	root := strings.TrimRight(c.ServiceURL, "/")
-	address := root + "/" + c.Container
+	root, address := strings.TrimRight(c.ServiceURL, "/"), c.address()
 	switch {
 	case c.AccountKey.IsSet():
 		key := c.AccountKey.Get()
@@ -38,7 +37,7 @@ func connect(c Config, o *container.ClientOptions, now func() time.Time) (*conta
 	case c.SASToken.IsSet():
 		o.PerRetryPolicies = append(o.PerRetryPolicies, rotatingSAS{c.SASToken})
 		client, err := container.NewClientWithNoCredential(address, o)
-		return client, rotatingSAS{}, err
+		return client, rotatingSAS{c.SASToken}, err
 	}
 	cred, err := azidentity.NewDefaultAzureCredential(nil)
 	if err != nil {
@@ -47,6 +46,9 @@ func connect(c Config, o *container.ClientOptions, now func() time.Time) (*conta
 	return identified(root, c.Container, identity{cred}, o, now)
 }
 
+// address is the container's.
+func (c Config) address() string { return strings.TrimRight(c.ServiceURL, "/") + "/" + c.Container }
+
 // identified makes the client of an identity.
 func identified(root, name string, cred azcore.TokenCredential, o *container.ClientOptions, now func() time.Time) (*container.Client, signer, error) {
 	client, err := container.NewClient(root+"/"+name, cred, o)
@@ -54,7 +56,7 @@ func identified(root, name string, cred azcore.TokenCredential, o *container.Cli
 		return nil, nil, err
 	}
 	account, err := service.NewClient(root, cred, &service.ClientOptions{ClientOptions: o.ClientOptions})
-	return client, &delegation{service: account, now: now}, err
+	return client, &delegation{service: account, credential: cred, now: now}, err
 }
 
 // rotatingKey hands the account key over to the credential whenever it changes.

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/sas"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/service"
@@ -25,6 +26,8 @@ const (
 // signer signs what a link may do, by the credentials that the client has.
 type signer interface {
 	sign(ctx context.Context, v sas.BlobSignatureValues) (sas.QueryParameters, error)
+	// identify says whose credentials they are.
+	identify(ctx context.Context) (objstore.Identity, error)
 }
 
 // Link implements objstore.Reader by a service SAS of the blob: signed by the account's key, or by a user delegation key
@@ -67,8 +70,9 @@ func (rotatingSAS) sign(context.Context, sas.BlobSignatureValues) (sas.QueryPara
 
 // delegation signs by a key that the service hands out to an identity with the right to ask for it.
 type delegation struct {
-	service *service.Client
-	now     func() time.Time
+	service    *service.Client
+	credential azcore.TokenCredential
+	now        func() time.Time
 
 	mu    sync.Mutex
 	key   *service.UserDelegationCredential

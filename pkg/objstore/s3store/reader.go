@@ -40,7 +40,7 @@ func (r *Reader) ListRange(ctx context.Context, after, through string) iter.Seq2
 // error: what it left out must not look missing.
 func (r *Reader) list(ctx context.Context, op string, in *s3.ListObjectVersionsInput) iter.Seq2[objstore.Info, error] {
 	return func(yield func(objstore.Info, error) bool) {
-		in, last := *in, aws.ToString(in.KeyMarker) // a listing may be begun more than once
+		in, last, version := *in, aws.ToString(in.KeyMarker), "" // a listing may be begun more than once
 		in.Bucket = &r.name
 		for {
 			page, err := r.client.ListObjectVersions(ctx, &in)
@@ -54,7 +54,10 @@ func (r *Reader) list(ctx context.Context, op string, in *s3.ListObjectVersionsI
 					yield(objstore.Info{}, objstore.Refuse(fault.Transient, op, "the listing is out of order"))
 					return
 				}
-				last = key
+				if key == last && version != "" && version == aws.ToString(v.VersionId) {
+					continue // versitygw begins a page with the version that ended the last
+				}
+				last, version = key, aws.ToString(v.VersionId)
 				if !yield(objstore.Info{
 					Key: key, Size: aws.ToInt64(v.Size), ETag: unquote(v.ETag), VersionID: aws.ToString(v.VersionId),
 					Modified: aws.ToTime(v.LastModified), Latest: aws.ToBool(v.IsLatest),

@@ -53,8 +53,9 @@ func (b *bucket) Bucket() string { return b.name }
 type Option func(*options)
 
 type options struct {
-	now  func() time.Time
-	warn func(text string)
+	now    func() time.Time
+	warn   func(text string)
+	lookup func(string) (string, bool) // of another program's environment; nil: this one's, by the SDK's own chain
 }
 
 // Clock sets the clock that decides when credentials are read again, and from when an object lock counts.
@@ -87,12 +88,20 @@ func open(ctx context.Context, c Config, list []Option) (*bucket, error) {
 	for _, set := range list {
 		set(&o)
 	}
+	var more []func(*config.LoadOptions) error
+	if o.lookup != nil {
+		c, err := foreign(ctx, o.lookup)
+		if err != nil {
+			return nil, err
+		}
+		more = append(more, config.WithCredentialsProvider(c))
+	}
 	client := awshttp.NewBuildableClient().WithReadTimeout(0).WithTransportOptions(func(t *http.Transport) {
 		objstore.TuneTransport(t, objstore.StallTimeout)
 	})
 	load := func(ctx context.Context) (aws.Config, error) {
-		return config.LoadDefaultConfig(ctx, config.WithRegion(c.Region), config.WithHTTPClient(client),
-			config.WithCredentialsCacheOptions(func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = renewBefore }))
+		return config.LoadDefaultConfig(ctx, append(more, config.WithRegion(c.Region), config.WithHTTPClient(client),
+			config.WithCredentialsCacheOptions(func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = renewBefore }))...)
 	}
 	files := sharedFiles()
 	state := look(files) // before the chain reads them, so that no change is missed

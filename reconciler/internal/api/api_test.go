@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -81,7 +82,7 @@ func TestARecordIsAnsweredByItsID(t *testing.T) {
 		if !slices.Equal(names, want) || string(fields["primaryStorage"]) != "null" || w.Header().Get("Content-Type") != "application/json" {
 			t.Errorf("%s: fields %v", path, names)
 		}
-		if len(l.events) != 1 || l.events[0].Kind != event.AuditRead || l.events[0].Data != (event.AuditData{IdempotencyKey: key, By: "local@192.0.2.7"}) {
+		if len(l.events) != 1 || l.events[0].Kind != event.AuditRead || !reflect.DeepEqual(l.events[0].Data, event.AuditData{IdempotencyKey: key, By: "local@192.0.2.7"}) {
 			t.Errorf("%s: audited %+v", path, l.events)
 		}
 	}

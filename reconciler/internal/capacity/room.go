@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -32,11 +33,11 @@ func (r Room) String() string {
 // Measure asks the monitoring endpoint of a server how much of its file storage is not promised yet. Each server keeps at
 // most one replica of a stream, so that one answer stands for each.
 func Measure(ctx context.Context, client *http.Client, monitor string, js jetstream.JetStream, s queue.Sizes) (Room, error) {
-	limits, err := ask(ctx, client, monitor)
+	server, err := Ask(ctx, client, monitor)
 	if err != nil {
-		return Room{}, fmt.Errorf("ask the NATS server at TWINREEL_NATS_MONITOR_URL for its limits: %s", fault.Text(fault.WithoutURL(err)))
+		return Room{}, err
 	}
-	r := Room{Needed: s.Recordings + s.Letters + s.Audit, Available: settings.Bytes(limits.Config.MaxStorage - limits.Reserved)}
+	r := Room{Needed: s.Recordings + s.Letters + s.Audit, Available: server.Storage - server.Promised}
 	for _, name := range []string{queue.Recordings, queue.DeadLetters, queue.Audit} {
 		stream, err := js.Stream(ctx, name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -52,13 +53,43 @@ func Measure(ctx context.Context, client *http.Client, monitor string, js jetstr
 	return r, nil
 }
 
+// Server is what the monitoring endpoint of a NATS server tells about its JetStream.
+type Server struct {
+	Storage  settings.Bytes // that it may use on its disk
+	Promised settings.Bytes // of that, to streams
+	Used     settings.Bytes
+	// Sync is how often it syncs what it has written to the disk; 0: with each write, before it acknowledges it. Older
+	// servers do not tell.
+	Sync     time.Duration
+	SyncTold bool
+}
+
 // jsz is what is needed of the server's answer to GET /jsz.
 type jsz struct {
 	Disabled bool  `json:"disabled"`
 	Reserved int64 `json:"reserved_storage"` // bytes promised to streams
+	Used     int64 `json:"storage"`          // bytes
 	Config   struct {
-		MaxStorage int64 `json:"max_storage"` // bytes
+		MaxStorage   int64         `json:"max_storage"` // bytes
+		SyncInterval time.Duration `json:"sync_interval"`
+		SyncAlways   bool          `json:"sync_always"`
 	} `json:"config"`
+}
+
+// Ask asks the monitoring endpoint of one server.
+func Ask(ctx context.Context, client *http.Client, monitor string) (Server, error) {
+	j, err := ask(ctx, client, monitor)
+	if err != nil {
+		return Server{}, fmt.Errorf("ask the NATS server at TWINREEL_NATS_MONITOR_URL for its limits: %s", fault.Text(fault.WithoutURL(err)))
+	}
+	s := Server{
+		Storage: settings.Bytes(j.Config.MaxStorage), Promised: settings.Bytes(j.Reserved), Used: settings.Bytes(j.Used),
+		Sync: j.Config.SyncInterval, SyncTold: j.Config.SyncAlways || j.Config.SyncInterval > 0,
+	}
+	if j.Config.SyncAlways {
+		s.Sync = 0
+	}
+	return s, nil
 }
 
 func ask(ctx context.Context, client *http.Client, monitor string) (jsz, error) {

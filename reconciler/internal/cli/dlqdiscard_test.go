@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -30,10 +31,10 @@ func TestDiscardRemovesLettersAndSaysInTheLogWhy(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 	want := event.AuditData{Tier: "primary", IdempotencyKey: "rec-1", ObjectKey: "recordings/rec-1.wav", Reason: "test calls, says Ada", By: operator()}
-	if a := b.audited("audit.discarded.primary"); len(a) != 2 || a[0] != want || a[1] != want {
+	if a := b.audited("audit.discarded.primary"); len(a) != 2 || !reflect.DeepEqual(a[0], want) || !reflect.DeepEqual(a[1], want) {
 		t.Errorf("audited %+v, want %+v", a, want)
 	}
-	if a := b.audited("audit.discarded.backup"); len(a) != 1 || a[0] != (event.AuditData{Tier: "backup", Reason: want.Reason, By: operator()}) {
+	if a := b.audited("audit.discarded.backup"); len(a) != 1 || !reflect.DeepEqual(a[0], event.AuditData{Tier: "backup", Reason: want.Reason, By: operator()}) {
 		t.Errorf("audited %+v", a)
 	}
 	if id := b.stored(queue.Audit, "audit.discarded.primary")[0].Header.Get("Nats-Msg-Id"); id != "discarded/primary/RECORDINGS_DLQ/1" {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/twinreel/twinreel/pkg/fault"
 	"github.com/twinreel/twinreel/pkg/queue"
+	"github.com/twinreel/twinreel/reconciler/internal/erasure"
 	"github.com/twinreel/twinreel/reconciler/internal/letters"
 )
 
@@ -35,7 +36,8 @@ changes nothing; without --yes it asks in a terminal, and refuses elsewhere.
 
 ` + groupHelp + `
 
-A letter that holds no event (invalid_event) cannot be replayed: it stays, is reported, and makes the exit code 1.`,
+A letter that holds no event (invalid_event), or one of a recording that was forgotten, cannot be replayed: it stays, is
+reported, and makes the exit code 1.`,
 		Example: `  reconciler dlq replay --dry-run
   reconciler dlq replay --tier primary --reason attempts_exhausted --yes
   reconciler dlq replay --id rec-8a7f --id emea/rec-9b1c --yes
@@ -88,7 +90,12 @@ func (a *app) readLetters(ctx context.Context, conn *connection) ([]letters.Grou
 // replay sends the groups again, one after the other, and stops at the first failure. It returns how many are done.
 func (a *app) replay(ctx context.Context, conn *connection, all, groups []letters.Group, perSecond float64) (int, error) {
 	var refused []letters.Refusal
+	stones, err := erasure.Open(ctx, conn.js)
+	if err != nil {
+		return 0, err
+	}
 	done, err := a.change(conn, all, groups, "replayed", perSecond, func(r *letters.Replayer, g letters.Group) (bool, error) {
+		r.Erased = stones.Known
 		no, err := r.Replay(ctx, g)
 		refused = append(refused, no...)
 		return len(no) == 0, err

@@ -47,3 +47,24 @@ func (a *app) lines(what string, total int) progress {
 		end: func() {},
 	}
 }
+
+// reading begins to tell how much of so many bytes is read. end is called once.
+func (a *app) reading(total int64) (read func(n int), end func()) {
+	f, ok := a.Stderr.(*os.File)
+	if ok && term.IsTerminal(int(f.Fd())) {
+		p := mpb.New(mpb.WithOutput(f), mpb.WithWidth(40))
+		bar := p.AddBar(total,
+			mpb.PrependDecorators(decor.Name("read "), decor.CountersKibiByte("% .1f of % .1f")),
+			mpb.AppendDecorators(decor.AverageSpeed(decor.SizeB1024(0), "% .1f"), decor.AverageETA(decor.ET_STYLE_GO)),
+		)
+		return bar.IncrBy, func() { bar.Abort(false); p.Wait() }
+	}
+	var done int64
+	told := time.Now()
+	return func(n int) {
+		if done += int64(n); time.Since(told) >= tellEvery {
+			told = time.Now()
+			a.say("read %d of %d bytes", done, total)
+		}
+	}, func() {}
+}

@@ -17,12 +17,14 @@ import (
 	"github.com/twinreel/twinreel/pkg/tier"
 	"github.com/twinreel/twinreel/reconciler/internal/config"
 	"github.com/twinreel/twinreel/reconciler/internal/daemon"
+	"github.com/twinreel/twinreel/reconciler/internal/erasure"
 	"github.com/twinreel/twinreel/reconciler/internal/history"
 	"github.com/twinreel/twinreel/reconciler/internal/letters"
+	"github.com/twinreel/twinreel/reconciler/internal/quarantine"
 )
 
 func (a *app) recording() *cobra.Command {
-	return parent("recording", "One recording", a.recordingShow())
+	return parent("recording", "One recording", a.recordingShow(), a.recordingGet(), a.recordingForget())
 }
 
 func (a *app) recordingShow() *cobra.Command {
@@ -32,7 +34,8 @@ func (a *app) recordingShow() *cobra.Command {
 		Long: `Show a recording's record and timeline. ID is the recording ID, or source/recording ID for a source other than the
 default one. The record comes from Redis; where Redis has none or is away it is put together from the newest ` + strconv.Itoa(history.Newest) + `
 events of RECORDINGS, the dead letters, and what the stores hold. Without the stores' settings (TWINREEL_S3_…,
-TWINREEL_AZURE_…) they are not asked, and then nothing is known of copies. Unknown: exit code 1.`,
+TWINREEL_AZURE_…) they are not asked, and then nothing is known of copies. The timeline has what the audit log tells: what
+is sealed, and of what is not the newest ` + strconv.Itoa(history.NewestAudited) + ` events of AUDIT. Unknown: exit code 1.`,
 		Example: `  reconciler recording show rec-8a7f
   reconciler recording show emea/rec-8a7f -o json | jq .status`,
 		Args: cobra.ExactArgs(1),
@@ -63,30 +66,54 @@ func keyOf(id string) (string, error) {
 	return event.IdempotencyKey(source, recording), nil
 }
 
-// findRecording asks Redis, then the streams and the stores. NATS is not needed for what Redis knows.
+// findRecording asks Redis, then the streams and the stores; and NATS whether the recording is in quarantine or forgotten,
+// and what the audit log tells. What Redis knows is shown without NATS as well.
 func (a *app) findRecording(ctx context.Context, s config.Recording, key string) (history.Recording, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	r, err := a.fromRedis(ctx, s, key)
-	if err == nil {
-		return history.FromRecord(r), nil
-	}
 	conn, cerr := a.connect(ctx, s.NATS)
-	if cerr != nil {
+	switch {
+	case cerr == nil:
+		defer conn.close()
+		return a.finder(ctx, conn, r, err).Find(ctx, key)
+	case err != nil:
 		a.aside("Redis", err)
 		return history.Recording{}, cerr
 	}
-	defer conn.close()
-	f := history.Finder{
+	a.say("whether it is in quarantine or forgotten, and what the audit log tells of it, is not known: %s", fault.Text(cerr))
+	return history.FromRecord(r), nil
+}
+
+// finder finds what is known of one recording; r and err are what Redis answered. Stores are asked only where it had none.
+func (a *app) finder(ctx context.Context, conn *connection, r ledger.Record, err error) *history.Finder {
+	f := &history.Finder{
 		Record: func(context.Context, string) (ledger.Record, error) { return r, err },
 		Stream: func(ctx context.Context, key string) (history.Recording, error) {
 			return history.FromStream(ctx, conn.js, key)
 		},
 		Letters: func(ctx context.Context, key string) ([]letters.Full, error) { return letters.Find(ctx, conn.js, key) },
-		Stores:  a.stores(ctx),
 		Aside:   a.aside,
+		Log:     history.Log(conn.js, nil),
 	}
-	return f.Find(ctx, key)
+	if err != nil {
+		f.Stores = a.stores(ctx)
+	}
+	f.Erased = func(ctx context.Context, key string) (erasure.Tombstone, error) {
+		stones, err := erasure.Open(ctx, conn.js)
+		if err != nil {
+			return erasure.Tombstone{}, err
+		}
+		return stones.Find(ctx, key)
+	}
+	f.Quarantined = func(ctx context.Context, key string) (quarantine.Record, error) {
+		book, err := quarantine.Open(ctx, conn.js)
+		if err != nil {
+			return quarantine.Record{}, err
+		}
+		return book.Get(ctx, key)
+	}
+	return f
 }
 
 // aside tells who knows nothing, or cannot be asked.

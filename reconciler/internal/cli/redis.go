@@ -19,17 +19,24 @@ func (a *app) fromRedis(ctx context.Context, s config.Recording, key string) (le
 	return l.Record(ctx, key)
 }
 
+// ledger returns the ledger for what works without one, nil where its settings are of no use; what says what is left undone.
+func (a *app) ledger(what string) (l *redisledger.Ledger, closeLedger func()) {
+	var s config.Ledger
+	err := a.load(&s)
+	if err == nil {
+		if l, err = redisledger.Open(s.Redis); err == nil {
+			return l, func() { _ = l.Close() }
+		}
+	}
+	a.say("%s: %v", what, err)
+	return nil, func() {}
+}
+
 // notes returns the ledger that a replay keeps in step, nil where its settings are of no use: a replay needs NATS alone.
 func (a *app) notes() (notes letters.Notes, closeNotes func()) {
-	var s config.Ledger
-	if err := a.load(&s); err != nil {
-		a.say("records in Redis are left as they are: %v", err)
-		return nil, func() {}
+	l, closeLedger := a.ledger("records in Redis are left as they are")
+	if l == nil {
+		return nil, closeLedger
 	}
-	l, err := redisledger.Open(s.Redis)
-	if err != nil {
-		a.say("records in Redis are left as they are: %v", err)
-		return nil, func() {}
-	}
-	return l, func() { _ = l.Close() }
+	return l, closeLedger
 }

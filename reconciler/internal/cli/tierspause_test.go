@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -60,7 +61,7 @@ func TestAPausedTierIsPausedUntilItIsResumed(t *testing.T) {
 	}
 	want := event.AuditData{Tier: "primary", Reason: "bucket moves", By: operator()}
 	for _, kind := range []string{"tier_paused", "tier_resumed"} {
-		if a := b.audited("audit." + kind + ".primary"); len(a) != 1 || a[0] != want {
+		if a := b.audited("audit." + kind + ".primary"); len(a) != 1 || !reflect.DeepEqual(a[0], want) {
 			t.Errorf("%s: audited %+v", kind, a)
 		}
 	}

@@ -28,6 +28,12 @@ type Recording struct {
 	Redis redisledger.Config
 }
 
+// Fetch is for the command that fetches a recording back, which is audited.
+type Fetch struct {
+	NATS   queue.Config
+	Stores Stores
+}
+
 // Import is for the command that publishes webhooks.
 type Import struct {
 	NATS    queue.Config
@@ -64,5 +70,7 @@ func (r *Room) Check() []settings.Problem {
 
 // All returns one empty struct of each kind, for the list of all settings.
 func All() []any {
-	return []any{&Queue{}, &Provision{}, &Recording{}, &Run{}, &Import{}}
+	return []any{
+		&Queue{}, &Provision{}, &Recording{}, &Fetch{}, &Run{}, &Import{}, &Once{}, &Register{}, &Retention{}, &Webhooks{}, &Origins{},
+	}
 }

@@ -24,6 +24,8 @@ type Run struct {
 	Repair  Repair
 	Scrub   Scrub
 	Audit   Audit
+
+	Reconcile Reconcile
 }
 
 // Stores are the two stores, which the reconciler only reads.

@@ -11,14 +11,15 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
-	"github.com/twinreel/twinreel/pkg/digest"
 	"github.com/twinreel/twinreel/pkg/event"
 	"github.com/twinreel/twinreel/pkg/fault"
 	"github.com/twinreel/twinreel/pkg/ledger"
 	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/pkg/tier"
+	"github.com/twinreel/twinreel/reconciler/internal/erasure"
 	"github.com/twinreel/twinreel/reconciler/internal/evidence"
 	"github.com/twinreel/twinreel/reconciler/internal/letters"
+	"github.com/twinreel/twinreel/reconciler/internal/redrive"
 	"github.com/twinreel/twinreel/reconciler/internal/scan"
 )
 
@@ -45,7 +46,10 @@ func (f *Follower) judge(ctx context.Context, n name) (again time.Time, err erro
 	}
 	step, about := plan(e, n.tier, list, f.Now())
 	f.note(n, step)
-	if step == resolve {
+	switch {
+	case step == resolve && e.Forgotten():
+		return time.Time{}, f.remove(ctx, n, about, erasure.ReasonForgotten)
+	case step == resolve:
 		return time.Time{}, f.remove(ctx, n, about, "")
 	}
 	if step != wait {
@@ -118,11 +122,15 @@ func (f *Follower) remove(ctx context.Context, n name, list []held, why string) 
 		if err != nil {
 			return err
 		}
-		if err := letters.Remove(ctx, f.JS, h.sequence); err != nil {
+		away := letters.Remove
+		if why == erasure.ReasonForgotten {
+			away = letters.Erase
+		}
+		if err := away(ctx, f.JS, h.sequence); err != nil {
 			return fault.New(fault.Unavailable, fault.Queue, "remove a dead letter", err)
 		}
 		f.forget(n, h.sequence)
-		if why == "" {
+		if why != reasonSuperseded {
 			f.Log.Info("a dead letter is resolved", zap.String("tier", n.tier.String()), zap.String("recording_id", n.key),
 				zap.Uint64("sequence", h.sequence), zap.String("reason", string(h.reason)))
 		}
@@ -170,11 +178,11 @@ func (f *Follower) send(ctx context.Context, n name, s step, e *evidence.Evidenc
 	}
 	ctx, cancel := context.WithTimeout(ctx, actTimeout)
 	defer cancel()
-	reason, from := reasonAgreeAnew, (*event.CopyFrom)(nil)
+	reason, from := reasonAgreeAnew, redrive.Sibling{}
 	switch s {
 	case copyOver:
 		reason = reasonSibling
-		if from, err = f.link(ctx, n, *e.Agreed()); err != nil {
+		if from, err = f.copy(ctx, n, e); err != nil {
 			return time.Time{}, err
 		}
 	case withdraw:
@@ -182,7 +190,7 @@ func (f *Follower) send(ctx context.Context, n name, s step, e *evidence.Evidenc
 			return time.Time{}, err
 		}
 	}
-	body, err := letters.Redrive(h.body, reason, from)
+	body, err := redrive.Of(h.body, reason, from)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -213,15 +221,15 @@ func (f *Follower) wait(n name) {
 	c.rested = f.Now().Add(f.Redrive.Delay(c.redrives))
 }
 
-// link makes a link to the sibling's copy.
-func (f *Follower) link(ctx context.Context, n name, agreed digest.Entry) (*event.CopyFrom, error) {
-	l, err := f.Stores[n.tier.Sibling()].Link(ctx, agreed.ObjectKey, linkLife)
-	if err != nil {
-		return nil, err
+// copy is what the sibling can give: a link to its copy, and where the digest entry is gone by now, its sidecar.
+func (f *Follower) copy(ctx context.Context, n name, e *evidence.Evidence) (redrive.Sibling, error) {
+	var out redrive.Sibling
+	var err error
+	if e.Entry == nil {
+		out.Sidecar = e.Agreed().Sidecar
 	}
-	return &event.CopyFrom{
-		URL: l.URL, Size: agreed.Size, SHA256: agreed.SHA256, CRC64NVME: digest.EncodeCRC64(agreed.CRC64), ExpiresAt: l.ExpiresAt,
-	}, nil
+	out.CopyFrom, err = redrive.Link(ctx, f.Stores[n.tier.Sibling()], *e.Agreed())
+	return out, err
 }
 
 // gather asks for all that is evidence of the case.

@@ -31,7 +31,6 @@ const (
 	actTimeout    = 15 * time.Second // for one step
 	sweepEvery    = 10 * time.Second // how soon a letter that somebody removed is noticed
 	tickEvery     = 250 * time.Millisecond
-	linkLife      = objstore.MaxLink
 	sideBySide    = 8 // cases looked at
 )
 
@@ -56,6 +55,7 @@ type Follower struct {
 	Log       *zap.Logger
 
 	mu       sync.Mutex
+	whole    bool // all letters there were are known, and which redrives are open
 	cases    map[name]*casefile
 	redrives redrives
 }
@@ -114,6 +114,9 @@ func (f *Follower) Run(ctx context.Context) {
 		if !dlq.Whole() || !ready() {
 			continue
 		}
+		f.mu.Lock()
+		f.whole = true
+		f.mu.Unlock()
 		for batch := f.due(); len(batch) > 0; batch = f.due() {
 			for _, n := range batch {
 				if f.Rate.Wait(ctx) != nil {
@@ -127,6 +130,39 @@ func (f *Follower) Run(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// Once looks at every letter there is once, and does what follows.
+func (f *Follower) Once(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		f.Run(ctx)
+	}()
+	for tick := time.Tick(tickEvery / 5); !f.looked(); {
+		select {
+		case <-ended:
+			return ctx.Err()
+		case <-tick:
+		}
+	}
+	stop()
+	<-ended
+	return nil
+}
+
+// looked reports whether each letter was looked at.
+func (f *Follower) looked() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for n, c := range f.cases {
+		if n.single == 0 && (c.looks == 0 || c.busy) {
+			return false
+		}
+	}
+	return f.whole
 }
 
 // take files one letter.

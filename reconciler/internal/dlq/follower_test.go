@@ -2,6 +2,7 @@ package dlq
 
 import (
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -35,7 +36,7 @@ func TestALetterWhoseTierHasItsCopyIsResolved(t *testing.T) {
 				return errors.Is(err, ledger.ErrNoRecord) || err == nil && len(r.Letters) == 0
 			})
 			want := event.AuditData{Tier: "primary", IdempotencyKey: key, ObjectKey: "recordings/rec-1.wav", Reason: "source_gone", By: "reconciler"}
-			if got := b.audited(event.AuditResolved); len(got) != 1 || got[0] != want {
+			if got := b.audited(event.AuditResolved); len(got) != 1 || !reflect.DeepEqual(got[0], want) {
 				t.Errorf("audited %+v, want %+v", got, want)
 			}
 			b.wantRedrives(tier.Primary, 0)

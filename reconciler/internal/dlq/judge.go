@@ -35,6 +35,9 @@ const (
 // plan decides what is to be done about a case, from the evidence alone. about are the letters that it concerns: those
 // whose event contradicts nothing. A contradicting one stays until somebody discards it.
 func plan(e *evidence.Evidence, t tier.Tier, letters []held, now time.Time) (s step, about []held) {
+	if e.Forgotten() {
+		return resolve, letters // nobody is owed anything any more
+	}
 	if !e.Clear() {
 		return wait, nil
 	}

@@ -41,13 +41,17 @@ func (s Source) Gather(ctx context.Context, key, objectKey string) (*Evidence, e
 	return e, s.objects(ctx, e, objectKey)
 }
 
-// GatherFor asks as Gather does, tier t first: if t has its copy, its sibling is not asked.
+// GatherFor asks as Gather does, tier t first: if t has its copy, its sibling is not asked, and nobody is where the recording
+// was forgotten.
 func (s Source) GatherFor(ctx context.Context, t tier.Tier, key, objectKey string) (*Evidence, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	e, err := s.begin(ctx, t, key)
 	if err != nil {
 		return nil, err
+	}
+	if e.Forgotten() {
+		return e, nil
 	}
 	if err := s.sidecar(ctx, e, t, key); err != nil {
 		return nil, err

@@ -14,7 +14,9 @@ import (
 	"github.com/twinreel/twinreel/pkg/objstore"
 	"github.com/twinreel/twinreel/pkg/tier"
 	"github.com/twinreel/twinreel/reconciler/internal/copies"
+	"github.com/twinreel/twinreel/reconciler/internal/erasure"
 	"github.com/twinreel/twinreel/reconciler/internal/letters"
+	"github.com/twinreel/twinreel/reconciler/internal/quarantine"
 )
 
 // storePatience is how long a store may take to tell what it has of one recording.
@@ -31,11 +33,30 @@ type Finder struct {
 	Letters func(ctx context.Context, key string) ([]letters.Full, error) // of RECORDINGS_DLQ
 	Stores  map[tier.Tier]objstore.Reader                                 // those that are asked
 	Aside   func(what string, err error)                                  // told of who knows nothing (nil), or did not answer
+
+	Erased      func(ctx context.Context, key string) (erasure.Tombstone, error) // erasure.ErrNone; nil: not asked
+	Quarantined func(ctx context.Context, key string) (quarantine.Record, error) // quarantine.ErrNone; nil: not asked
+	Log         func(ctx context.Context, key string) ([]Entry, error)           // what the audit log tells, also with an error; nil: not asked
 }
 
 // Find returns the recording. ErrUnknown only when all have answered that they do not know it; else ErrUnanswered, with
 // the causes.
 func (f *Finder) Find(ctx context.Context, key string) (Recording, error) {
+	r, err := f.find(ctx, key)
+	if err != nil {
+		r = Recording{Record: ledger.Record{Status: ledger.Pending}, Timeline: []Entry{}}
+	}
+	f.judge(ctx, key, &r)
+	f.tellLog(ctx, key, &r)
+	if err != nil && r.IdempotencyKey == "" {
+		return Recording{}, err
+	}
+	r.sort()
+	return r, nil
+}
+
+// find puts the record together, without what only the reconciler's own buckets and the audit log know.
+func (f *Finder) find(ctx context.Context, key string) (Recording, error) {
 	r, err := f.Record(ctx, key)
 	if err == nil {
 		return FromRecord(r), nil
@@ -57,7 +78,6 @@ func (f *Finder) Find(ctx context.Context, key string) (Recording, error) {
 	switch {
 	case out.IdempotencyKey != "":
 		out.Settle()
-		out.sort()
 		return out, nil
 	case len(silent) > 0:
 		return Recording{}, fmt.Errorf("%w: %w", ErrUnanswered, errors.Join(silent...))
@@ -118,7 +138,7 @@ func (f *Finder) addCopies(ctx context.Context, key string, r *Recording) error 
 	for _, t := range tier.All() {
 		if o := sides[t].object; o != nil && o.Same(known.entry.Digest) {
 			r.SetSide(t, &ledger.Stored{Bucket: f.Stores[t].Bucket(), Key: o.Key, ETag: o.ETag, VersionID: o.VersionID, Timestamp: o.Modified.UTC()})
-			r.add(o.Modified, t.String(), "stored")
+			r.tell(event.AuditStored, o.Modified, t.String(), "stored")
 		}
 	}
 	return errors.Join(sides[tier.Primary].err, sides[tier.Backup].err)
@@ -145,7 +165,7 @@ func (f *Finder) addLetters(ctx context.Context, key string, r *Recording) error
 			r.Letters = map[tier.Tier]string{}
 		}
 		r.Letters[l.Tier] = string(l.Reason)
-		r.add(l.DeadAt, l.Tier.String(), "dead letter: "+string(l.Reason))
+		r.tell(event.AuditDead, l.DeadAt, l.Tier.String(), "dead letter: "+string(l.Reason))
 	}
 	return err
 }

@@ -40,6 +40,9 @@ type Entry struct {
 	At   *time.Time `json:"at"`   // UTC; null where only the fact is known
 	Tier string     `json:"tier"` // a tier's name, or "all"
 	What string     `json:"what"`
+
+	id   string          // of the audit event that it is
+	kind event.AuditKind // what the audit log would call it, "" for nothing
 }
 
 // FromRecord returns a record of the ledger with the timeline that follows from it.
@@ -50,13 +53,13 @@ func FromRecord(r ledger.Record) Recording {
 	}
 	for _, t := range tier.All() {
 		if s := r.Side(t); s != nil {
-			out.add(s.Timestamp, t.String(), "stored")
+			out.tell(event.AuditStored, s.Timestamp, t.String(), "stored")
 		}
 		if n := retries(r, t); n > 0 {
 			out.add(time.Time{}, t.String(), fmt.Sprintf("handed back for a failure, %d in all", n))
 		}
 		if reason := r.Letters[t]; reason != "" {
-			out.add(time.Time{}, t.String(), "dead letter: "+fault.Clean(reason))
+			out.tell(event.AuditDead, time.Time{}, t.String(), "dead letter: "+fault.Clean(reason))
 		}
 	}
 	out.sort()
@@ -124,15 +127,18 @@ func (r *Recording) take(key string, m scan.Message) {
 	r.SHA256, r.Size = cmp.Or(r.SHA256, fault.Clean(e.Data.Media.SHA256)), cmp.Or(r.Size, e.Data.Media.Size)
 	for _, t := range tier.All() {
 		if m.Subject == queue.RedriveSubject(t) {
-			r.add(m.Stored, t.String(), "sent again: "+fault.Clean(e.Data.Reason))
+			r.tell(event.AuditRedriven, m.Stored, t.String(), "sent again: "+fault.Clean(e.Data.Reason))
 			return
 		}
 	}
 	r.add(cmp.Or(e.Data.ReceivedAt, m.Stored), event.AuditAll, "received")
 }
 
-func (r *Recording) add(at time.Time, t, what string) {
-	e := Entry{Tier: t, What: what}
+func (r *Recording) add(at time.Time, t, what string) { r.tell("", at, t, what) }
+
+// tell adds an entry of which the audit log may have one as well.
+func (r *Recording) tell(kind event.AuditKind, at time.Time, t, what string) {
+	e := Entry{Tier: t, What: what, kind: kind}
 	if !at.IsZero() {
 		at = at.UTC()
 		e.At = &at

@@ -24,6 +24,7 @@ type Entry struct {
 type Hands struct {
 	Open    bool   // an event that it has not taken yet, or is at since less than an hour
 	Redrive uint64 // sequence of the newest event that was sent to it again and is not finished; 0 for none
+	Sent    uint64 // sequence of the newest that was sent to it again, finished or not
 }
 
 // In returns what tier t has in its hands.
@@ -46,6 +47,7 @@ func (e *Entry) add(o Entry) {
 	for i := range e.Tiers {
 		e.Tiers[i].Open = e.Tiers[i].Open || o.Tiers[i].Open
 		e.Tiers[i].Redrive = max(e.Tiers[i].Redrive, o.Tiers[i].Redrive)
+		e.Tiers[i].Sent = max(e.Tiers[i].Sent, o.Tiers[i].Sent)
 	}
 }
 
@@ -67,14 +69,16 @@ func (e *Entry) encode() []byte {
 	b := make([]byte, 0, len(e.IdempotencyKey)+len(e.ObjectKey)+40)
 	b = appendText(appendText(b, e.IdempotencyKey), e.ObjectKey)
 	for _, n := range []uint64{
-		uint64(e.First.UnixMilli()), uint64(e.Newest.UnixMilli() - e.First.UnixMilli()), e.Sequence, bits, e.Tiers[0].Redrive, e.Tiers[1].Redrive,
+		uint64(e.First.UnixMilli()), uint64(e.Newest.UnixMilli() - e.First.UnixMilli()), e.Sequence, bits, e.Tiers[0].Redrive, e.Tiers[1].Redrive, e.Tiers[0].Sent, e.Tiers[1].Sent,
 	} {
 		b = binary.AppendUvarint(b, n)
 	}
 	return b
 }
 
-func appendText(b []byte, s string) []byte { return append(binary.AppendUvarint(b, uint64(len(s))), s...) }
+func appendText(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
 
 var errEntry = errors.New("an entry of the ledger cannot be read back")
 
@@ -90,7 +94,7 @@ func decode(b []byte) (e Entry, err error) {
 		return s
 	}
 	e.IdempotencyKey, e.ObjectKey = text(), text()
-	var n [6]uint64
+	var n [8]uint64
 	for i := range n {
 		v, w := binary.Uvarint(b)
 		if w <= 0 {
@@ -104,6 +108,6 @@ func decode(b []byte) (e Entry, err error) {
 	e.First = time.UnixMilli(int64(n[0])).UTC()
 	e.Newest = time.UnixMilli(int64(n[0] + n[1])).UTC()
 	e.Sequence, e.Forgotten = n[2], n[3]&bitForgotten != 0
-	e.Tiers = [2]Hands{{n[3]&bitOpenPrimary != 0, n[4]}, {n[3]&bitOpenBackup != 0, n[5]}}
+	e.Tiers = [2]Hands{{n[3]&bitOpenPrimary != 0, n[4], n[6]}, {n[3]&bitOpenBackup != 0, n[5], n[7]}}
 	return e, nil
 }

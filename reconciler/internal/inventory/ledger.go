@@ -80,8 +80,11 @@ func Read(m scan.Message, f Floors, now time.Time) (e Entry, ok bool) {
 	for _, t := range tier.All() {
 		hands := e.In(t)
 		hands.Open = f.Open(t, m.Subject, m.Sequence, now.Sub(m.Stored))
-		if redrive && f.Unfinished(t, m.Subject, m.Sequence) {
-			hands.Redrive = m.Sequence
+		if m.Subject == queue.RedriveSubject(t) {
+			hands.Sent = m.Sequence
+			if f.Unfinished(t, m.Subject, m.Sequence) {
+				hands.Redrive = m.Sequence
+			}
 		}
 	}
 	return e, true

@@ -18,7 +18,7 @@ func anyEntry(t *rapid.T) Entry {
 		First: first, Newest: first.Add(time.Duration(rapid.IntRange(0, 1e6).Draw(t, "later")) * time.Millisecond),
 		Sequence: rapid.Uint64().Draw(t, "sequence"), Forgotten: rapid.Bool().Draw(t, "forgotten"),
 		Tiers: [2]Hands{
-			{rapid.Bool().Draw(t, "open"), rapid.Uint64().Draw(t, "redrive")}, {rapid.Bool().Draw(t, "open too"), rapid.Uint64().Draw(t, "redrive too")},
+			{rapid.Bool().Draw(t, "open"), rapid.Uint64().Draw(t, "redrive"), rapid.Uint64().Draw(t, "sent")}, {rapid.Bool().Draw(t, "open too"), rapid.Uint64().Draw(t, "redrive too"), rapid.Uint64().Draw(t, "sent too")},
 		},
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/twinreel/twinreel/pkg/event"
 	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/pkg/tier"
+	"github.com/twinreel/twinreel/reconciler/internal/redrive"
 )
 
 // Notes is the part of the ledger that replaying keeps in step: whether a recording has an open letter.
@@ -32,7 +33,9 @@ type Replayer struct {
 	NotesAway func(error)   // called once, when Notes first failed; Notes is not asked again
 	Rate      *rate.Limiter // of events
 	By        string        // who replays or discards, for the audit log
-	Now       func() time.Time
+	// Erased tells whether a recording was forgotten; nil: it is not asked.
+	Erased func(ctx context.Context, key string) (bool, error)
+	Now    func() time.Time
 
 	open map[recording]map[uint64]queue.Reason // open letters as known, by recording and sequence
 }
@@ -50,6 +53,9 @@ type Refusal struct {
 
 // ErrUnreadable is the refusal of a letter whose body is no event that this program can read.
 var ErrUnreadable = errors.New("the letter holds no event that can be sent again (see it with `dlq show`)")
+
+// ErrForgotten is the refusal of a letter whose recording was erased on purpose.
+var ErrForgotten = errors.New("the recording was forgotten and is not brought back (`recording forget` removes its letters)")
 
 // Refused returns the letters of g that Replay would refuse, as far as can be told beforehand.
 func Refused(g Group) []Refusal {
@@ -79,6 +85,9 @@ func (r *Replayer) Know(all []Group) {
 // Replay sends one group's events again and removes its letters. Refused letters stay. When it returns an error no
 // letter is lost: those not removed can be replayed again.
 func (r *Replayer) Replay(ctx context.Context, g Group) ([]Refusal, error) {
+	if refused, err := r.erased(ctx, g); err != nil || len(refused) > 0 {
+		return refused, err
+	}
 	sendings, refused, err := r.prepare(ctx, g)
 	if err != nil || len(sendings) == 0 {
 		return refused, err
@@ -103,6 +112,22 @@ func (r *Replayer) Replay(ctx context.Context, g Group) ([]Refusal, error) {
 		}
 	}
 	return refused, nil
+}
+
+// erased refuses all letters of a recording that was forgotten. The workers would not store it either.
+func (r *Replayer) erased(ctx context.Context, g Group) (out []Refusal, err error) {
+	key := g.Shown().IdempotencyKey
+	if r.Erased == nil || key == "" {
+		return nil, nil
+	}
+	known, err := r.Erased(ctx, key)
+	if err != nil || !known {
+		return nil, err
+	}
+	for _, l := range g.Letters {
+		out = append(out, Refusal{l.Sequence, ErrForgotten})
+	}
+	return out, nil
 }
 
 // sending is one event to be sent again, and the letters that hold it.
@@ -136,7 +161,7 @@ func (r *Replayer) prepare(ctx context.Context, g Group) ([]*sending, []Refusal,
 			refused = append(refused, Refusal{l.Sequence, ErrUnreadable})
 			continue
 		}
-		body, err := Redrive(raw.Data, event.ReasonReplay, nil)
+		body, err := redrive.Of(raw.Data, event.ReasonReplay, redrive.Sibling{})
 		if err != nil {
 			refused = append(refused, Refusal{l.Sequence, err})
 			continue
@@ -176,11 +201,20 @@ func messageID(l Letter) string {
 
 // Remove removes a letter. One that somebody else has removed is no error.
 func Remove(ctx context.Context, js jetstream.JetStream, seq uint64) error {
+	return remove(ctx, js, seq, jetstream.Stream.DeleteMsg)
+}
+
+// Erase is Remove of a letter whose bytes must not stay on the server's disk either.
+func Erase(ctx context.Context, js jetstream.JetStream, seq uint64) error {
+	return remove(ctx, js, seq, jetstream.Stream.SecureDeleteMsg)
+}
+
+func remove(ctx context.Context, js jetstream.JetStream, seq uint64, how func(jetstream.Stream, context.Context, uint64) error) error {
 	stream, err := js.Stream(ctx, queue.DeadLetters)
 	if err != nil {
 		return err
 	}
-	if err = stream.DeleteMsg(ctx, seq); err != nil && gone(ctx, stream, seq) {
+	if err = how(stream, ctx, seq); err != nil && gone(ctx, stream, seq) {
 		err = nil
 	}
 	return err

@@ -38,7 +38,7 @@ type Difference struct {
 type Record struct {
 	IdempotencyKey string       `json:"idempotencyKey"` // "" for an object that belongs to no recording
 	ObjectKey      string       `json:"objectKey"`
-	Differences    []Difference `json:"differences"` // at least one, by kind, tier and how they were found
+	Differences    []Difference `json:"differences"` // at least one, by kind, tier and object
 	Since          time.Time    `json:"since"`       // of the first of them
 	Resolved       *Resolution  `json:"resolved"`    // null while it is open
 
@@ -50,6 +50,17 @@ type Resolution struct {
 	By     string    `json:"by"`
 	Reason string    `json:"reason"`
 	At     time.Time `json:"at"`
+}
+
+// same reports whether o is about the same thing, whatever its evidence.
+func (d Difference) same(o Difference) bool {
+	return o.Kind == d.Kind && o.Tier == d.Tier && o.ObjectKey == d.ObjectKey && o.Read == d.Read
+}
+
+// Has reports whether the difference is noted, with that evidence.
+func (r Record) Has(d Difference) bool {
+	i := slices.IndexFunc(r.Differences, d.same)
+	return i >= 0 && r.Differences[i].Evidence == short(d.Evidence)
 }
 
 // Open reports whether nobody has resolved it.
@@ -71,13 +82,13 @@ func (r *Record) note(now time.Time, diffs []Difference) (fresh bool) {
 			d.Since = now
 		}
 		d.Since = d.Since.UTC()
-		i := slices.IndexFunc(r.Differences, func(o Difference) bool { return o.Kind == d.Kind && o.Tier == d.Tier && o.Read == d.Read })
+		i := slices.IndexFunc(r.Differences, d.same)
 		switch {
 		case i < 0 && len(r.Differences) == maxDifferences:
 			continue // evidence enough
 		case i < 0:
 			r.Differences = append(r.Differences, d)
-		case r.Differences[i].Evidence == d.Evidence && r.Differences[i].ObjectKey == d.ObjectKey:
+		case r.Differences[i].Evidence == d.Evidence:
 			continue
 		default:
 			r.Differences[i] = d
@@ -85,7 +96,7 @@ func (r *Record) note(now time.Time, diffs []Difference) (fresh bool) {
 		fresh = true
 	}
 	slices.SortFunc(r.Differences, func(a, b Difference) int {
-		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Tier, b.Tier), compareBools(a.Read, b.Read))
+		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Tier, b.Tier), strings.Compare(a.ObjectKey, b.ObjectKey), compareBools(a.Read, b.Read))
 	})
 	if fresh {
 		r.Resolved = nil

@@ -68,8 +68,11 @@ func TestADamagedFileIsAnErrorAndNoEarlyEnd(t *testing.T) {
 	for name, harm := range map[string]func(f *os.File, size int64) error{
 		"shorter by a byte": func(f *os.File, size int64) error { return f.Truncate(size - 1) },
 		"within a length":   func(f *os.File, size int64) error { return f.Truncate(size - 21) },
-		"another length":    func(f *os.File, _ int64) error { _, err := f.WriteAt([]byte{0xff, 0xff, 0xff, 0xff, 0x7f}, 0); return err },
-		"another key":       func(f *os.File, size int64) error { _, err := f.WriteAt([]byte{0}, size-20); return err },
+		"another length": func(f *os.File, _ int64) error {
+			_, err := f.WriteAt([]byte{0xff, 0xff, 0xff, 0xff, 0x7f}, 0)
+			return err
+		},
+		"another key": func(f *os.File, size int64) error { _, err := f.WriteAt([]byte{0}, size-20); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := filled(t, t.TempDir(), 1<<20, nil)

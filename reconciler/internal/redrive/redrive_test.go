@@ -1,4 +1,4 @@
-package letters
+package redrive
 
 import (
 	"encoding/json"
@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twinreel/twinreel/pkg/digest"
 	"github.com/twinreel/twinreel/pkg/event"
-	"github.com/twinreel/twinreel/pkg/queue"
 )
 
 // completed returns the bytes of an event with everything in it that must survive.
@@ -40,9 +40,9 @@ func decode(t *testing.T, b []byte) map[string]any {
 	return m
 }
 
-func TestRedriveChangesTypeAndReasonOnly(t *testing.T) {
+func TestARedriveChangesTypeAndReasonOnly(t *testing.T) {
 	body := completed(t)
-	got, err := Redrive(body, event.ReasonReplay, nil)
+	got, err := Of(body, event.ReasonReplay, Sibling{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestRedriveChangesTypeAndReasonOnly(t *testing.T) {
 
 // A letter that was itself a redrive: whoever made its link plans anew while a letter is open; a replay removes it, so that
 // a link that lapses on the way would end in an acknowledgement of nothing.
-func TestRedriveOfARedriveKeepsItsSidecarAndLeavesItsLinkBehind(t *testing.T) {
+func TestARedriveOfARedriveKeepsItsSidecarAndLeavesItsLinkBehind(t *testing.T) {
 	m := decode(t, completed(t))
 	data := m["data"].(map[string]any)
 	m["type"], data["reason"], data["sidecar"] = event.TypeRedrive, "missing_backup", "{}\n"
@@ -70,7 +70,7 @@ func TestRedriveOfARedriveKeepsItsSidecarAndLeavesItsLinkBehind(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := Redrive(body, event.ReasonReplay, nil)
+		got, err := Of(body, event.ReasonReplay, Sibling{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -84,14 +84,14 @@ func TestRedriveOfARedriveKeepsItsSidecarAndLeavesItsLinkBehind(t *testing.T) {
 	}
 }
 
-func TestRedriveTakesTheLinkThatItIsGiven(t *testing.T) {
+func TestARedriveTakesTheLinkThatItIsGiven(t *testing.T) {
 	m := decode(t, completed(t))
 	m["data"].(map[string]any)["copyFrom"] = map[string]any{"url": "https://store.example.com/old", "expiresAt": "2999-11-23T11:00:00Z"}
 	body, err := json.Marshal(m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := Redrive(body, "dead_letter", &event.CopyFrom{URL: "https://store.example.com/new?a&b"})
+	got, err := Of(body, "dead_letter", Sibling{CopyFrom: &event.CopyFrom{URL: "https://store.example.com/new?a&b"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestRedriveTakesTheLinkThatItIsGiven(t *testing.T) {
 	}
 }
 
-func TestRedriveRefusesWhatIsNoEvent(t *testing.T) {
+func TestARedriveRefusesWhatIsNoEvent(t *testing.T) {
 	for name, body := range map[string]string{
 		"no JSON": "hello", "empty": "", "an array": "[]", "another type": `{"specversion":"1.0","type":"x"}`,
 		"a newer version":      `{"specversion":"1.0","type":"com.twinreel.recording.completed.v2","data":{}}`,
@@ -108,59 +108,41 @@ func TestRedriveRefusesWhatIsNoEvent(t *testing.T) {
 		"data in another case": strings.Replace(string(completed(t)), `"data":`, `"Data":`, 1),
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got, err := Redrive([]byte(body), event.ReasonReplay, nil); err == nil {
+			if got, err := Of([]byte(body), event.ReasonReplay, Sibling{}); err == nil {
 				t.Errorf("got %s, want an error", got)
 			}
 		})
 	}
 }
 
-func TestMessageIDTellsLettersAndEventsApart(t *testing.T) {
-	a := letter(7, "primary", "a", queue.SourceGone)
-	same, b, c := letter(7, "primary", "a", queue.SourceGone), a, a
-	b.Sequence, c.EventID = 8, "other"
-	if messageID(a) != messageID(same) || messageID(a) == messageID(b) || messageID(a) == messageID(c) {
-		t.Errorf("got %s, %s, %s", messageID(a), messageID(b), messageID(c))
+// given a recording of which only a sidecar is left to tell, when it is sent again, then the event names it as its first
+// one did, has no address, and carries the sidecar's very bytes.
+func TestARedriveIsMadeOfASidecarAlone(t *testing.T) {
+	first, err := event.Parse(completed(t))
+	if err != nil {
+		t.Fatal(err)
 	}
-}
-
-func TestOpenOfANonEventFindsAWellFormedKeyOnly(t *testing.T) {
-	for _, c := range []struct{ body, key string }{
-		{`{"data":{"idempotencyKey":"emea/rec-1"}}`, "emea/rec-1"},
-		{`{"data":{"idempotencyKey":"../etc"}}`, ""},
-		{`{"data":{"idempotencyKey":"` + "\u001b[31m" + `"}}`, ""},
-		{`{"data":[]}`, ""},
-		{`nothing`, ""},
+	side, err := event.NewSidecar(first, digest.Of([]byte("media"))).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := FromSidecar(side, "repair", nil, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := event.Parse(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !e.Redrive() || e.Data.Sidecar != string(side) || e.Data.Media.URL != "" || *e.Data.Media.Size != 5 || e.Data.ObjectKey != first.Data.ObjectKey ||
+		e.Data.IdempotencyKey != first.Data.IdempotencyKey || !e.Data.ReceivedAt.Equal(first.Data.ReceivedAt) || e.Data.Reason != "repair" {
+		t.Errorf("got %+v", e)
+	}
+	for name, bad := range map[string]string{
+		"no JSON": "x", "another key": strings.Replace(string(side), "recordings/rec-1.wav", "recordings/rec-2.wav", 1), "nothing": "{}",
 	} {
-		l, _, err := open(message{subject: "recordings.dlq.primary", sequence: 1, stored: time.Unix(9, 0), body: []byte(c.body)})
-		if err == nil || l.IdempotencyKey != c.key || l.EventID != "" {
-			t.Errorf("%s: got %+v, %v", c.body, l, err)
-		}
-		if !l.DeadAt.Equal(time.Unix(9, 0)) {
-			t.Errorf("%s: a letter without headers is dead since it was stored; got %v", c.body, l.DeadAt)
-		}
-	}
-}
-
-func TestShownEventHoldsNoLinkAndNoName(t *testing.T) {
-	body := completed(t)
-	l, q, err := open(message{subject: "recordings.dlq.primary", sequence: 1, body: body})
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := fullOf(l, q, nil)
-	b, err := json.Marshal(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, secret := range []string{"signature", "s3cret", "a.wav?", "Ada", "Lovelace", "phone", "+49", "Babbage"} {
-		if strings.Contains(string(b), secret) {
-			t.Errorf("%q is shown: %s", secret, b)
-		}
-	}
-	for _, useful := range []string{`"cdn.example.com"`, `"p1"`, `"agent"`, `"billing"`, `"campaign"`} {
-		if !strings.Contains(string(b), useful) {
-			t.Errorf("%s is not shown: %s", useful, b)
+		if _, err := FromSidecar([]byte(bad), "repair", nil, time.Now()); err == nil {
+			t.Errorf("%s: no error", name)
 		}
 	}
 }

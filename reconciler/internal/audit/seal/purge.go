@@ -1,0 +1,141 @@
+package seal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"github.com/twinreel/twinreel/pkg/queue"
+	"github.com/twinreel/twinreel/pkg/tier"
+	"github.com/twinreel/twinreel/reconciler/internal/audit/epoch"
+	"github.com/twinreel/twinreel/reconciler/internal/scan"
+)
+
+// How full the stream may be. Above the first, what both stores have sealed goes at any age; above the second, what one has.
+// So much is purged that the stream is a little below again, and no more: what it keeps is looked up faster than the log.
+const (
+	full     = 0.50
+	fuller   = 0.75
+	downWith = 0.05
+)
+
+// purge removes from the stream what is sealed and no longer wanted there. It never removes what is not sealed, and looks
+// first that the checkpoints it relies on can be read and that the tree's edge is what they were made from.
+func (s *Sealer) purge(ctx context.Context) error {
+	stream, info, e, err := s.stream(ctx)
+	if err != nil || info.State.Msgs == 0 {
+		return err
+	}
+	known, least, most := s.reach(e)
+	if known < len(s.Stores) {
+		least = 0 // one store is not heard of
+	}
+	young, err := s.young(ctx, info)
+	if err != nil {
+		return err
+	}
+	limit, need := purgeable(usage{
+		First: info.State.FirstSeq, Messages: info.State.Msgs, Bytes: info.State.Bytes, Limit: info.Config.MaxBytes, Young: young,
+	}, uint64(least), uint64(most), len(s.Stores))
+	if limit < info.State.FirstSeq {
+		return nil
+	}
+	if err := s.confirm(ctx, e, int64(limit), need); err != nil {
+		return err
+	}
+	if _, _, now, err := s.stream(ctx); err != nil || now != e {
+		return errors.Join(err, errAnew)
+	}
+	if err := stream.Purge(ctx, jetstream.WithPurgeSequence(limit+1)); err != nil {
+		return fmt.Errorf("purge %s up to %d: %w", queue.Audit, limit, queue.Refused(s.JS.Conn(), err))
+	}
+	s.Log.Info("purged sealed audit messages", zap.Uint64("through", limit), zap.Int("sealed_in", need))
+	return nil
+}
+
+// usage is what the stream holds.
+type usage struct {
+	First, Messages, Bytes uint64
+	Limit                  int64  // of Bytes; none: 0 or less
+	Young                  uint64 // the first sequence that is too young to go for its age
+}
+
+// purgeable returns the last sequence that may be purged, 0 for none, and in how many stores it must be sealed. least and most
+// are how far all stores, and the furthest, have sealed.
+func purgeable(u usage, least, most uint64, stores int) (limit uint64, need int) {
+	if u.Young > 0 {
+		limit, need = min(u.Young-1, least), stores
+	}
+	if u.Limit <= 0 || u.Messages == 0 {
+		return limit, need
+	}
+	share := float64(u.Bytes) / float64(u.Limit)
+	// through is the last sequence to go, so that about that share is left: messages are much of a size.
+	through := func(left float64) uint64 { return u.First - 1 + uint64(float64(u.Messages)*(1-left/share)+1) }
+	if share > full {
+		limit, need = max(limit, min(through(full-downWith), least)), stores
+	}
+	if share > fuller {
+		if alone := min(through(fuller-downWith), most); alone > limit {
+			limit, need = alone, 1
+		}
+	}
+	return limit, need
+}
+
+// young returns the first sequence that is younger than the stream's life of sealed messages, the next to come if there is
+// none.
+func (s *Sealer) young(ctx context.Context, info *jetstream.StreamInfo) (uint64, error) {
+	since := s.Now().Add(-s.TTL)
+	if info.State.FirstTime.After(since) {
+		return info.State.FirstSeq, nil
+	}
+	if info.State.LastTime.Before(since) {
+		return info.State.LastSeq + 1, nil
+	}
+	var first uint64
+	err := scan.Stream(ctx, s.JS, queue.Audit, scan.Range{Since: since, Headers: true}, func(m scan.Message) error {
+		first = m.Sequence
+		return errEnough
+	})
+	if first == 0 && err == nil {
+		return info.State.LastSeq + 1, nil
+	}
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return first, err
+}
+
+// confirm looks that so many stores have sealed the sequence, by what they hold now.
+func (s *Sealer) confirm(ctx context.Context, e epoch.ID, limit int64, need int) error {
+	keys, err := s.Keys()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	have := 0
+	var all error
+	for _, name := range tier.All() {
+		t := s.tracks[name]
+		if t == nil {
+			continue
+		}
+		b, err := t.from(ctx, keys, e, nil)
+		switch {
+		case err != nil:
+			all = errors.Join(all, fmt.Errorf("%s: %w", name, err))
+		case b.Size() >= limit:
+			have++
+		}
+	}
+	if have < need {
+		return errors.Join(fmt.Errorf("message %d is to be sealed in %d stores before it is purged, and is in %d", limit, need, have), all)
+	}
+	return nil
+}

@@ -1,0 +1,156 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/twinreel/twinreel/pkg/digest"
+	"github.com/twinreel/twinreel/pkg/fault"
+	"github.com/twinreel/twinreel/pkg/objstore"
+	"github.com/twinreel/twinreel/pkg/queue"
+	"github.com/twinreel/twinreel/pkg/tier"
+	"github.com/twinreel/twinreel/reconciler/internal/evidence"
+)
+
+// sideBySide is how many subjects are looked at side by side.
+const sideBySide = 16
+
+// Examiner looks closely at subjects. Its fields are set before and not changed; it is safe for concurrent use.
+type Examiner struct {
+	Source evidence.Source
+	Rules  Rules
+	// Erased reports whether a recording was forgotten on purpose.
+	Erased func(ctx context.Context, key string) (bool, error)
+	// Letters tells of which tiers' open letters name a recording.
+	Letters func(key string) map[tier.Tier]bool
+	Waits   queue.Schedule // before somebody who did not answer is asked again
+	Pause   func(ctx context.Context, wait int)
+}
+
+// Examine says what is wrong with one subject, from answers given now. An error means that somebody did not answer.
+func (x *Examiner) Examine(ctx context.Context, s Subject) ([]Finding, error) {
+	for failures := 1; ; failures++ {
+		f, err := x.facts(ctx, s)
+		if err == nil {
+			return judge(s, f, x.Rules), nil
+		}
+		if failures == lookTries || ctx.Err() != nil || !passing(err) {
+			return nil, err
+		}
+		x.Pause(ctx, failures)
+	}
+}
+
+// lookTries is how often somebody is asked who does not answer.
+const lookTries = 5
+
+// passing says that the same question may be answered later.
+func passing(err error) bool {
+	switch fault.ClassOf(err) {
+	case fault.Transient, fault.Throttled, fault.Unavailable:
+		return true
+	}
+	return false
+}
+
+// facts gathers all that is known of the subject.
+func (x *Examiner) facts(ctx context.Context, s Subject) (f Facts, err error) {
+	if s.Key == "" {
+		return Facts{Evidence: &evidence.Evidence{}}, nil // it can belong to no recording: there is nobody to ask
+	}
+	if f.Evidence, err = x.Source.Gather(ctx, s.Key, s.ObjectKey()); err != nil {
+		return f, err
+	}
+	f.Letters = x.Letters(s.Key)
+	if f.Forgotten = f.Evidence.Forgotten() || s.Entry != nil && s.Entry.Forgotten; !f.Forgotten {
+		if f.Forgotten, err = x.Erased(ctx, s.Key); err != nil {
+			return f, err
+		}
+	}
+	if f.Forgotten {
+		return f, nil
+	}
+	f.Tags, f.Read = map[tier.Tier]map[string]string{}, map[tier.Tier]digest.Digest{}
+	for _, t := range tier.All() {
+		if err := x.closer(ctx, t, &f); err != nil {
+			return f, err
+		}
+	}
+	return f, nil
+}
+
+// closer asks for the tags of a tier's copy, and reads back a copy whose store reports no checksum.
+func (x *Examiner) closer(ctx context.Context, t tier.Tier, f *Facts) error {
+	o := f.Object[t]
+	if o == nil {
+		return nil
+	}
+	tags, err := x.Source.Stores[t].Tags(ctx, o.Key)
+	switch {
+	case errors.Is(err, objstore.ErrNotExist):
+		return fault.New(fault.Transient, fault.Store, "look at "+o.Key, errors.New("it went away meanwhile"))
+	case err != nil:
+		return err
+	}
+	f.Tags[t] = tags
+	agreed := f.Agreed()
+	if o.HasCRC64 || agreed == nil || o.Size != agreed.Size {
+		return nil
+	}
+	f.Read[t], err = readBack(ctx, x.Source.Stores[t], o.Key)
+	return err
+}
+
+// readBack reads a whole copy.
+func readBack(ctx context.Context, store objstore.Reader, key string) (digest.Digest, error) {
+	body, err := store.Open(ctx, key, 0, -1)
+	if err != nil {
+		return digest.Digest{}, err
+	}
+	defer func() { _ = body.Close() }()
+	h := digest.NewHasher()
+	if _, err := io.Copy(h, body); err != nil {
+		return digest.Digest{}, err
+	}
+	return h.Digest(), nil
+}
+
+// all looks at many subjects side by side, and hands over what is wrong with each, in the order of the subjects.
+func (x *Examiner) all(ctx context.Context, subjects func(visit func(Subject) error) error, done func([]Finding) error) error {
+	batch := make([]Subject, 0, 4*sideBySide)
+	flush := func() error {
+		found, errs := make([][]Finding, len(batch)), make([]error, len(batch))
+		var all sync.WaitGroup
+		slots := make(chan struct{}, sideBySide)
+		for i, s := range batch {
+			slots <- struct{}{}
+			all.Go(func() {
+				found[i], errs[i] = x.Examine(ctx, s)
+				<-slots
+			})
+		}
+		all.Wait()
+		for i := range batch {
+			if errs[i] != nil {
+				return errs[i]
+			}
+			if err := done(found[i]); err != nil {
+				return err
+			}
+		}
+		batch = batch[:0]
+		return nil
+	}
+	err := subjects(func(s Subject) error {
+		if batch = append(batch, s); len(batch) < cap(batch) {
+			return nil
+		}
+		return flush()
+	})
+	if err != nil {
+		return err
+	}
+	return flush()
+}

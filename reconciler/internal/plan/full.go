@@ -1,0 +1,116 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"hash/fnv"
+
+	"github.com/twinreel/twinreel/pkg/queue"
+	"github.com/twinreel/twinreel/pkg/tier"
+	"github.com/twinreel/twinreel/reconciler/internal/inventory"
+	"github.com/twinreel/twinreel/reconciler/internal/scan"
+)
+
+// The closer look that a full run takes at recordings that seem to be in step: checksums and tags are in no listing, and
+// asking for each is somebody's bill. Up to lookAll recordings it looks at all, else at one of turns, another each time.
+const (
+	lookAll = 20_000
+	turns   = 30
+)
+
+// Options are how a full run is made.
+type Options struct {
+	Deep bool // a closer look at every recording
+	Turn int  // which of the turns it is
+	Last Last // what the last full run counted
+}
+
+// Whole compares whole inventories.
+func (p *Planner) Whole(ctx context.Context, o Options) (*Plan, error) {
+	s, err := p.stand(ctx)
+	if err != nil {
+		return nil, err
+	}
+	scope := Full
+	if o.Deep {
+		scope = Deep
+	}
+	out := newPlan(scope, p.Dir)
+	if err := p.whole(ctx, s, o, out); err != nil {
+		return nil, errors.Join(err, out.Close())
+	}
+	return out, nil
+}
+
+func (p *Planner) whole(ctx context.Context, s situation, o Options, out *Plan) error {
+	ledger := inventory.NewLedger(p.Dir)
+	defer func() { _ = ledger.Close() }()
+	if err := p.ledger(ctx, s, ledger); err != nil {
+		return err
+	}
+	bounds, err := ledger.Bounds(min(parts, ledger.Len()/keysPerPart))
+	if err != nil {
+		return err
+	}
+	list := func(t tier.Tier) inventory.Lister {
+		return inventory.Lister{Store: p.Stores[t], Bounds: bounds, Waits: inventory.Waits(), Pause: p.Pause}
+	}
+	every := o.Deep || ledger.Len() <= 2*lookAll
+	sv := newSieve(s.rules, p.Dir, func(key string) bool {
+		return every || turnOf(key) == o.Turn%turns
+	})
+	defer func() { _ = sv.found.traces.Close() }()
+	var n int64
+	out.Counts, err = inventory.Merge(list(tier.Primary).Pages(ctx), list(tier.Backup).Pages(ctx), ledger.Pages(), func(r *inventory.Row) error {
+		if n++; n%10_000 == 0 {
+			p.Progress("comparing", n, int64(ledger.Len()))
+		}
+		return sv.row(r)
+	})
+	if err != nil {
+		return err
+	}
+	if err := o.Last.check(out.Counts); err != nil {
+		return err
+	}
+	out.Expected, out.Excused = out.Counts.Ledger/2, sv.excused
+	late, err := p.late(ctx, s, ledger.Through)
+	if err != nil {
+		return err
+	}
+	return p.look(ctx, s, sv.found, out, func(one Subject) bool { return one.Entry != nil || !late[one.Key] })
+}
+
+// turnOf is the turn in which a closer look at the recording is due.
+func turnOf(key string) int {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(key)) // never fails
+	return int(h.Sum32() % turns)
+}
+
+// ledger reads what was acknowledged: RECORDINGS, and what the sealed log says beyond it.
+func (p *Planner) ledger(ctx context.Context, s situation, into *inventory.Ledger) error {
+	p.Progress("reading the ledger", 0, 0)
+	for e, err := range p.Sealed(ctx) {
+		if err != nil {
+			return err
+		}
+		if err := into.Add(e); err != nil {
+			return err
+		}
+	}
+	return into.ReadStream(ctx, p.JS, scan.Range{}, s.floors, s.rules.Now)
+}
+
+// late returns the recordings that were accepted after the ledger was read: what is stored of them meanwhile is nobody's
+// unknown object.
+func (p *Planner) late(ctx context.Context, s situation, through uint64) (map[string]bool, error) {
+	out := map[string]bool{}
+	err := scan.Stream(ctx, p.JS, queue.Recordings, scan.Range{From: through + 1}, func(m scan.Message) error {
+		if e, ok := inventory.Read(m, s.floors, s.rules.Now); ok && m.Sequence > through {
+			out[e.IdempotencyKey] = true
+		}
+		return nil
+	})
+	return out, err
+}

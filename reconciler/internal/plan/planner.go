@@ -1,0 +1,244 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"iter"
+	"math"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/twinreel/twinreel/pkg/objstore"
+	"github.com/twinreel/twinreel/pkg/queue"
+	"github.com/twinreel/twinreel/pkg/tier"
+	"github.com/twinreel/twinreel/reconciler/internal/evidence"
+	"github.com/twinreel/twinreel/reconciler/internal/inventory"
+	"github.com/twinreel/twinreel/reconciler/internal/letters"
+	"github.com/twinreel/twinreel/reconciler/internal/scan"
+	"github.com/twinreel/twinreel/reconciler/internal/spool"
+)
+
+// Planner makes plans. Its fields are set before and not changed.
+type Planner struct {
+	JS      jetstream.JetStream
+	Digests jetstream.KeyValue // the bucket twinreel-digests
+	Stores  map[tier.Tier]objstore.Reader
+	Board   func(ctx context.Context) (queue.Standings, error)
+	// Erased reports whether a recording was forgotten on purpose.
+	Erased func(ctx context.Context, key string) (bool, error)
+	// Noted reports whether quarantine has the finding already, with the same evidence.
+	Noted func(ctx context.Context, f Finding) (bool, error)
+	// Sealed yields what the sealed log says was stored, also of recordings that RECORDINGS has let go.
+	Sealed   func(ctx context.Context) iter.Seq2[inventory.Entry, error]
+	Rules    Rules // Now and Unwell are set by each run
+	Now      func() time.Time
+	Dir      string                                // for temporary files; "": the system's own place
+	Progress func(stage string, done, total int64) // total 0: unknown
+	Pause    func(context.Context, time.Duration)  // waits
+}
+
+// parts is how many ranges a store's listing is parted into, at most: one for each keysPerPart.
+const (
+	parts       = 64
+	keysPerPart = 50_000
+)
+
+// situation is how things stand before the stores are looked at.
+type situation struct {
+	rules   Rules
+	floors  inventory.Floors
+	letters map[uint64]map[tier.Tier]bool
+	seed    maphash.Seed
+}
+
+// stand finds out how things stand.
+func (p *Planner) stand(ctx context.Context) (s situation, err error) {
+	s.rules, s.seed = p.Rules, maphash.MakeSeed()
+	s.rules.Now, s.rules.Unwell = p.Now(), map[tier.Tier]bool{}
+	if s.floors, err = inventory.ReadFloors(ctx, p.JS); err != nil {
+		return s, err
+	}
+	standings, err := p.Board(ctx)
+	if err != nil {
+		return s, err
+	}
+	for t, one := range standings {
+		s.rules.Unwell[t] = one.Weight() == 0
+	}
+	groups, err := letters.Read(ctx, p.JS)
+	if err != nil {
+		return s, err
+	}
+	s.letters = map[uint64]map[tier.Tier]bool{}
+	for _, g := range groups {
+		l := g.Shown()
+		h := maphash.String(s.seed, l.IdempotencyKey)
+		if s.letters[h] == nil {
+			s.letters[h] = map[tier.Tier]bool{}
+		}
+		s.letters[h][l.Tier] = true
+	}
+	return s, nil
+}
+
+// examiner looks closely, as things stand.
+func (p *Planner) examiner(s situation) *Examiner {
+	return &Examiner{
+		Source: evidence.Source{Digests: p.Digests, Stores: p.Stores}, Rules: s.rules, Erased: p.Erased,
+		Letters: func(key string) map[tier.Tier]bool { return s.letters[maphash.String(s.seed, key)] },
+		Pause:   func(ctx context.Context, failures int) { p.Pause(ctx, inventory.Waits().Delay(failures)) },
+	}
+}
+
+// NewOnly looks, by Stat, at the recordings of RECORDINGS from the sequence from on, or, where from is 0, at those of the
+// last day.
+func (p *Planner) NewOnly(ctx context.Context, from uint64, day time.Duration) (*Plan, error) {
+	s, err := p.stand(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := newPlan(New, p.Dir)
+	found := subjects{spool.New(p.Dir, spool.Memory)}
+	defer func() { _ = found.traces.Close() }()
+	r := scan.Range{From: from}
+	last, err := p.last(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if from == 0 || from > last+1 { // above: the stream was made anew
+		r.From = 0
+		r.Since = s.rules.Now.Add(-day)
+	}
+	var through, open uint64
+	err = scan.Stream(ctx, p.JS, queue.Recordings, r, func(m scan.Message) error {
+		through = m.Sequence
+		e, ok := inventory.Read(m, s.floors, s.rules.Now)
+		if !ok {
+			return nil
+		}
+		if open == 0 && (s.rules.excused(&e, tier.Primary) || s.rules.excused(&e, tier.Backup) || p.unfinished(s, m)) {
+			open = m.Sequence
+		}
+		return found.add(trace{Key: e.ObjectKey, Entry: &e})
+	})
+	if err == nil {
+		out.Cursor = r.From
+		if through > 0 {
+			out.Cursor = through + 1
+		}
+		if open > 0 {
+			out.Cursor = open
+		}
+		err = p.look(ctx, s, found, out, func(Subject) bool {
+			out.Expected++
+			return true
+		})
+	}
+	if err != nil {
+		return nil, errors.Join(err, out.Close())
+	}
+	return out, nil
+}
+
+// last is the newest sequence of RECORDINGS.
+func (p *Planner) last(ctx context.Context) (uint64, error) {
+	stream, err := p.JS.Stream(ctx, queue.Recordings)
+	if err != nil {
+		return 0, fmt.Errorf("stream %s: %w", queue.Recordings, err)
+	}
+	return stream.CachedInfo().State.LastSeq, nil
+}
+
+// unfinished says that a tier has still to do with the event.
+func (p *Planner) unfinished(s situation, m scan.Message) bool {
+	return s.floors.Unfinished(tier.Primary, m.Subject, m.Sequence) || s.floors.Unfinished(tier.Backup, m.Subject, m.Sequence)
+}
+
+// look looks closely at all that was found and due says.
+func (p *Planner) look(ctx context.Context, s situation, found subjects, out *Plan, due func(Subject) bool) error {
+	total := int64(found.traces.Len())
+	return p.examiner(s).all(ctx, func(visit func(Subject) error) error {
+		return found.all(func(one Subject) error {
+			if !due(one) {
+				return nil
+			}
+			out.Looked++
+			return visit(one)
+		})
+	}, func(list []Finding) error {
+		for _, f := range list {
+			if err := p.note(ctx, f, out); err != nil {
+				return err
+			}
+		}
+		p.Progress("looking closely", out.Looked, total)
+		return nil
+	})
+}
+
+// note takes in a finding, after a look whether it was noted before: what was restored is reported once.
+func (p *Planner) note(ctx context.Context, f Finding, out *Plan) error {
+	if f.Action != Quarantine && f.Kind != Restored {
+		return out.add(f)
+	}
+	noted, err := p.Noted(ctx, f)
+	switch {
+	case err != nil:
+		return err
+	case noted && f.Kind == Restored:
+		return nil
+	case noted:
+		f.Action = Known
+	}
+	return out.add(f)
+}
+
+// ErrShort is wrapped where a listing is much shorter than the last run's.
+var ErrShort = errors.New("suspiciously short")
+
+// Last is what the last full run counted in each store; zero: there was none.
+type Last struct{ Primary, Backup int64 }
+
+// check stops a run whose listing is much shorter than the last one's: what it left out must not look missing.
+func (l Last) check(now inventory.Counts) error {
+	for _, c := range []struct {
+		t         tier.Tier
+		was, here int64
+	}{{tier.Primary, l.Primary, now.Primary}, {tier.Backup, l.Backup, now.Backup}} {
+		if c.was-c.here > max(capLeast, c.was/capShare) {
+			return fmt.Errorf("the listing of %s is %w: %d keys, %d in the last run; if that is as it should be, accept it once with --accept-shorter",
+				c.t, ErrShort, c.here, c.was)
+		}
+	}
+	return nil
+}
+
+// Busy returns a function that reports whether a tier has still to do with an event of a recording, or an open letter
+// names it.
+func (p *Planner) Busy(ctx context.Context) (func(key string) bool, error) {
+	s, err := p.stand(ctx)
+	if err != nil {
+		return nil, err
+	}
+	open := map[uint64]bool{}
+	for h := range s.letters {
+		open[h] = true
+	}
+	lowest := s.floors.Lowest(math.MaxUint64)
+	if lowest == math.MaxUint64 {
+		return func(key string) bool { return open[maphash.String(s.seed, key)] }, nil
+	}
+	err = scan.Stream(ctx, p.JS, queue.Recordings, scan.Range{From: lowest + 1}, func(m scan.Message) error {
+		if e, ok := inventory.Read(m, s.floors, s.rules.Now); ok && p.unfinished(s, m) {
+			open[maphash.String(s.seed, e.IdempotencyKey)] = true
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return func(key string) bool { return open[maphash.String(s.seed, key)] }, nil
+}

@@ -1,0 +1,94 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+	"golang.org/x/time/rate"
+
+	"github.com/twinreel/twinreel/pkg/objstore"
+	"github.com/twinreel/twinreel/pkg/queue"
+	"github.com/twinreel/twinreel/pkg/tier"
+	"github.com/twinreel/twinreel/reconciler/internal/erasure"
+	"github.com/twinreel/twinreel/reconciler/internal/evidence"
+	"github.com/twinreel/twinreel/reconciler/internal/inventory"
+	"github.com/twinreel/twinreel/reconciler/internal/plan"
+	"github.com/twinreel/twinreel/reconciler/internal/quarantine"
+	"github.com/twinreel/twinreel/reconciler/internal/repair"
+)
+
+// Parts are what a Runner is put together from.
+type Parts struct {
+	NC       *nats.Conn
+	JS       jetstream.JetStream
+	Stores   map[tier.Tier]objstore.Reader
+	Sealed   func(ctx context.Context) iter.Seq2[inventory.Entry, error] // what the sealed log says was stored
+	Letters  func(ctx context.Context) error                             // see Runner
+	Rules    plan.Rules
+	Every    time.Duration
+	Rate     float64 // of events sent again, per second
+	By       string
+	Progress func(stage string, done, total int64)
+	Log      *zap.Logger
+}
+
+// New puts a Runner together. queue.ErrNotProvisioned where a bucket is not there.
+func New(ctx context.Context, p Parts) (*Runner, error) {
+	digests, err := p.JS.KeyValue(ctx, queue.Digests)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		err = queue.ErrNotProvisioned
+	}
+	if err != nil {
+		return nil, fmt.Errorf("bucket %s: %w", queue.Digests, err)
+	}
+	book, err := quarantine.Open(ctx, p.JS)
+	if err != nil {
+		return nil, err
+	}
+	stones, err := erasure.Open(ctx, p.JS)
+	if err != nil {
+		return nil, err
+	}
+	publisher := queue.NewPublisher(p.NC, p.JS)
+	return &Runner{
+		JS: p.JS, Publisher: publisher, Letters: p.Letters, Every: p.Every, By: p.By, Now: time.Now, Log: p.Log,
+		Planner: &plan.Planner{
+			JS: p.JS, Digests: digests, Stores: p.Stores, Board: queue.NewBoard(p.NC, p.JS).Read, Erased: stones.Known, Noted: noted(book),
+			Sealed: p.Sealed, Rules: p.Rules, Now: time.Now, Progress: p.Progress, Pause: rest,
+		},
+		Repairer: &repair.Repairer{
+			JS: p.JS, Publisher: publisher, Source: evidence.Source{Digests: digests, Stores: p.Stores}, Book: book,
+			Rate: rate.NewLimiter(rate.Limit(p.Rate), 1), By: p.By, Now: time.Now, Log: p.Log, Progress: p.Progress,
+		},
+	}, nil
+}
+
+// noted asks quarantine whether it has a finding already.
+func noted(book *quarantine.Book) func(context.Context, plan.Finding) (bool, error) {
+	return func(ctx context.Context, f plan.Finding) (bool, error) {
+		r, err := book.Get(ctx, quarantine.Record{IdempotencyKey: f.IdempotencyKey, ObjectKey: f.ObjectKey}.Name())
+		if errors.Is(err, quarantine.ErrNone) {
+			return false, nil
+		}
+		return err == nil && r.Has(f.Difference()), err
+	}
+}
+
+// rest waits for d, or until ctx ends.
+func rest(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// Nothing is a sealed log in which nothing is.
+func Nothing(context.Context) iter.Seq2[inventory.Entry, error] {
+	return func(func(inventory.Entry, error) bool) {}
+}

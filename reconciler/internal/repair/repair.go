@@ -1,0 +1,216 @@
+// Package repair carries a plan out: it sends recordings to a tier again, and notes as evidence what nobody may mend by
+// overwriting. The workers write; repair never does.
+//
+// Before anything is sent, what the plan rests on is looked at once more, so that a plan may be old, be carried out twice,
+// or by two at once: what has landed meanwhile is not sent, and one event is sent once, because its message ID is made from
+// what the plan knew.
+package repair
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+	"golang.org/x/time/rate"
+
+	"github.com/twinreel/twinreel/pkg/event"
+	"github.com/twinreel/twinreel/pkg/fault"
+	"github.com/twinreel/twinreel/pkg/queue"
+	"github.com/twinreel/twinreel/pkg/tier"
+	"github.com/twinreel/twinreel/reconciler/internal/evidence"
+	"github.com/twinreel/twinreel/reconciler/internal/plan"
+	"github.com/twinreel/twinreel/reconciler/internal/quarantine"
+	"github.com/twinreel/twinreel/reconciler/internal/redrive"
+)
+
+// Reason is data.reason of what repair sends again, and of its audit events.
+const Reason = "repair"
+
+// actTimeout is for one step.
+const actTimeout = 30 * time.Second
+
+// Repairer carries plans out. Its fields are set before and not changed.
+type Repairer struct {
+	JS        jetstream.JetStream
+	Publisher *queue.Publisher
+	Source    evidence.Source
+	Book      *quarantine.Book
+	Rate      *rate.Limiter // of events sent again
+	By        string        // who has it done, for the audit log
+	Now       func() time.Time
+	Log       *zap.Logger
+	Progress  func(stage string, done, total int64)
+}
+
+// Result is what came of a plan.
+type Result struct {
+	Sent    int64 // events sent again
+	Landed  int64 // that were no longer needed
+	Noted   int64 // findings that are new in quarantine
+	Refused bool  // the cap held the repairs back
+}
+
+// Carry carries the plan out. Where it would send more than the cap allows it sends nothing, unless approved is its ID.
+func (r *Repairer) Carry(ctx context.Context, p *plan.Plan, approved string) (out Result, err error) {
+	out.Refused = p.Above() && approved != p.ID.String()
+	for f, err := range p.Findings() {
+		if err != nil {
+			return out, err
+		}
+		switch {
+		case f.Action.Sends() && !out.Refused:
+			err = r.send(ctx, f, &out)
+		case f.Action == plan.Quarantine || f.Kind == plan.Restored:
+			err = r.note(ctx, f, &out)
+		}
+		if err != nil {
+			return out, err
+		}
+		r.Progress("repairing", out.Sent+out.Landed, p.Sends)
+	}
+	return out, nil
+}
+
+// send sends what the finding asks for.
+func (r *Repairer) send(ctx context.Context, f plan.Finding, out *Result) error {
+	for _, s := range f.Sends() {
+		if err := r.Rate.Wait(ctx); err != nil {
+			return err
+		}
+		sent, err := r.sendOne(ctx, f, s)
+		if err != nil {
+			return fmt.Errorf("repair %s in %s: %w", f.IdempotencyKey, s.Tier, err)
+		}
+		if sent {
+			out.Sent++
+		} else {
+			out.Landed++
+		}
+	}
+	return nil
+}
+
+// sendOne sends one event, unless it is no longer needed.
+func (r *Repairer) sendOne(ctx context.Context, f plan.Finding, s plan.Send) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, actTimeout)
+	defer cancel()
+	e, err := r.Source.Gather(ctx, f.IdempotencyKey, f.ObjectKey)
+	if err != nil || e.Forgotten() || !needed(e, f.Action, s.Tier) {
+		return false, err
+	}
+	body, trace, err := r.body(ctx, e, f, s)
+	if err != nil {
+		return false, err
+	}
+	id := fmt.Sprintf("%s/%s/%s/after/%d", Reason, s.Tier, event.HashKey(f.IdempotencyKey), s.After)
+	if _, err := r.Publisher.Redrive(ctx, s.Tier, "redrive/"+id, trace, body); err != nil {
+		return false, err
+	}
+	r.Log.Info("sent again", zap.String("tier", s.Tier.String()), zap.String("recording_id", f.IdempotencyKey), zap.String("reason", string(f.Kind)))
+	return true, r.Publisher.Audit(ctx, event.Audit{
+		Kind: event.AuditRedriven, Tier: s.Tier.String(), Time: r.Now(), MsgID: string(event.AuditRedriven) + "/" + id,
+		Data: event.AuditData{Tier: s.Tier.String(), IdempotencyKey: f.IdempotencyKey, ObjectKey: f.ObjectKey, Reason: Reason + ": " + string(f.Kind), By: r.By},
+	})
+}
+
+// needed says that the tier still lacks what the action would bring.
+func needed(e *evidence.Evidence, a plan.Action, t tier.Tier) bool {
+	switch a {
+	case plan.Copy:
+		return e.Object[t] == nil && e.Verified(t.Sibling()) && e.Clear()
+	case plan.Fetch:
+		return e.Object[t] == nil
+	}
+	return e.Sidecar[t] == nil && e.Foreign[t] == nil
+}
+
+// body is the event that is sent: the accepted one where RECORDINGS still has it, else one made of a sidecar.
+func (r *Repairer) body(ctx context.Context, e *evidence.Evidence, f plan.Finding, s plan.Send) (body []byte, trace string, err error) {
+	var from redrive.Sibling
+	agreed := e.Agreed()
+	if agreed != nil && e.Entry == nil {
+		from.Sidecar = agreed.Sidecar
+	}
+	if f.Action == plan.Copy {
+		if from.CopyFrom, err = redrive.Link(ctx, r.Source.Stores[s.Tier.Sibling()], *agreed); err != nil {
+			return nil, "", err
+		}
+	}
+	if s.Sequence > 0 {
+		m, err := r.accepted(ctx, s.Sequence)
+		if err != nil {
+			return nil, "", err
+		}
+		if m != nil {
+			body, err = redrive.Of(m.Data, Reason, from)
+			return body, m.Header.Get("traceparent"), err
+		}
+	}
+	if agreed == nil || len(agreed.Sidecar) == 0 {
+		return nil, "", errors.New("neither its event nor a sidecar is left to send it by")
+	}
+	body, err = redrive.FromSidecar(agreed.Sidecar, Reason, from.CopyFrom, r.Now())
+	return body, "", err
+}
+
+// accepted returns the event of that sequence, nil if RECORDINGS has let it go.
+func (r *Repairer) accepted(ctx context.Context, seq uint64) (*jetstream.RawStreamMsg, error) {
+	stream, err := r.JS.Stream(ctx, queue.Recordings)
+	if err != nil {
+		return nil, fault.New(fault.Unavailable, fault.Queue, "read an event", err)
+	}
+	m, err := stream.GetMsg(ctx, seq)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fault.New(fault.Unavailable, fault.Queue, "read an event", err)
+	}
+	return m, nil
+}
+
+// note notes a finding in quarantine, and tells of one that is new.
+func (r *Repairer) note(ctx context.Context, f plan.Finding, out *Result) error {
+	ctx, cancel := context.WithTimeout(ctx, actTimeout)
+	defer cancel()
+	fresh, err := r.Book.Note(ctx, f.About(), f.Difference())
+	if err != nil || !fresh {
+		return err
+	}
+	out.Noted++
+	err = r.Publisher.Audit(ctx, event.Audit{
+		Kind: event.AuditQuarantined, Tier: f.Tier, Time: r.Now(), Data: event.AuditData{
+			Tier: f.Tier, IdempotencyKey: f.IdempotencyKey, ObjectKey: f.ObjectKey, Reason: string(f.Kind) + ": " + f.Evidence, By: r.By,
+		},
+	})
+	if err != nil {
+		return err
+	}
+	if f.Kind == plan.Restored {
+		return r.settle(ctx, f)
+	}
+	r.Log.Error("evidence of harm: look at quarantine list", zap.String("tier", f.Tier), zap.String("recording_id", f.IdempotencyKey),
+		zap.String("kind", string(f.Kind)), zap.String("object_key", f.ObjectKey), zap.String("evidence", f.Evidence))
+	return nil
+}
+
+// settle resolves what needs nobody's look, unless more was noted of the recording.
+func (r *Repairer) settle(ctx context.Context, f plan.Finding) error {
+	rec, err := r.Book.Get(ctx, quarantine.Record{IdempotencyKey: f.IdempotencyKey, ObjectKey: f.ObjectKey}.Name())
+	if err != nil {
+		return err
+	}
+	for _, d := range rec.Differences {
+		if d.Kind != string(plan.Restored) {
+			return nil
+		}
+	}
+	err = r.Book.Resolve(ctx, rec, r.By, "deleted and created again; all versions are the same")
+	if errors.Is(err, quarantine.ErrChanged) {
+		return nil
+	}
+	return err
+}
