@@ -27,10 +27,15 @@ import (
 	"github.com/twinreel/twinreel/reconciler/internal/gauges"
 	"github.com/twinreel/twinreel/reconciler/internal/history"
 	"github.com/twinreel/twinreel/reconciler/internal/pending"
+	"github.com/twinreel/twinreel/reconciler/internal/quarantine"
+	"github.com/twinreel/twinreel/reconciler/internal/scrub"
 )
 
 // storeLook is how long the readiness detail of a store is believed: looking is a request that somebody pays.
 const storeLook = 30 * time.Second
+
+// boardLook is how long the tiers' board may take to answer.
+const boardLook = 5 * time.Second
 
 // parts is what the daemon is made of.
 type parts struct {
@@ -43,6 +48,8 @@ type parts struct {
 	index     *pending.Index
 	letters   *pending.Letters
 	gauges    *gauges.Gauges
+	board     *queue.Board
+	scrubbed  *scrub.Metrics
 }
 
 // Run is the daemon's whole life. NATS, Redis and the stores may be away at any time.
@@ -71,6 +78,7 @@ func Run(ctx context.Context, s *service.Service, c config.Run) error {
 	p := &parts{
 		Service: s, config: c, js: js, publisher: queue.NewPublisher(nc, js), redis: redis, stores: stores, index: pending.New(js, s.Log),
 		letters: pending.NewLetters(js, s.Log), gauges: gauges.New(js, s.Registry, s.Log),
+		board: queue.NewBoard(nc, js), scrubbed: scrub.NewMetrics(s.Registry),
 	}
 	return p.run(ctx)
 }
@@ -151,19 +159,49 @@ func (p *parts) lead(ctx context.Context) {
 	var all sync.WaitGroup
 	defer all.Wait()
 	all.Go(func() { p.gauges.Run(ctx, follower.Open) })
+	all.Go(func() { p.scrub(ctx) })
 	follower.Run(ctx)
+}
+
+// scrub reads back what the stores hold, until ctx ends.
+func (p *parts) scrub(ctx context.Context) {
+	book, err := await(ctx, func() (*quarantine.Book, error) { return quarantine.Open(ctx, p.js) })
+	if err != nil {
+		return // told to stop while it waited
+	}
+	s := &scrub.Scrubber{
+		Stores: p.stores, Period: p.config.Scrub.Period, Budget: int64(p.config.Scrub.Budget), Note: book, Audit: p.publisher,
+		Last: scrub.LastRun(p.js), Weight: p.weight, Waits: scrub.Waits(), Metrics: p.scrubbed, Log: p.Log,
+	}
+	s.Run(ctx)
+}
+
+// weight is the tier's as the board tells it, 1 where it does not.
+func (p *parts) weight(ctx context.Context, t tier.Tier) float64 {
+	ctx, cancel := context.WithTimeout(ctx, boardLook)
+	defer cancel()
+	s, err := p.board.Read(ctx)
+	if err != nil {
+		return 1
+	}
+	return s[t].Weight()
 }
 
 // digests waits until the bucket is there.
 func (p *parts) digests(ctx context.Context) (jetstream.KeyValue, error) {
+	return await(ctx, func() (jetstream.KeyValue, error) { return p.js.KeyValue(ctx, queue.Digests) })
+}
+
+// await asks until it gets what it asks for. An error says that ctx has ended.
+func await[T any](ctx context.Context, ask func() (T, error)) (T, error) {
 	for {
-		kv, err := p.js.KeyValue(ctx, queue.Digests)
+		got, err := ask()
 		if err == nil {
-			return kv, nil
+			return got, nil
 		}
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return got, ctx.Err()
 		case <-time.After(time.Second):
 		}
 	}

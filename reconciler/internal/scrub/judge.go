@@ -3,15 +3,14 @@ package scrub
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"go.uber.org/zap"
 
 	"github.com/twinreel/twinreel/pkg/digest"
-	"github.com/twinreel/twinreel/pkg/event"
 	"github.com/twinreel/twinreel/pkg/fault"
 	"github.com/twinreel/twinreel/pkg/objstore"
 	"github.com/twinreel/twinreel/reconciler/internal/copies"
+	"github.com/twinreel/twinreel/reconciler/internal/plan"
 )
 
 // Verdict is what came of one object.
@@ -29,23 +28,9 @@ const (
 
 func verdicts() []Verdict { return []Verdict{Good, Differs, Unreadable, Unsteady, Unexplained, Gone} }
 
-// owner returns the idempotency key of the recording that a media object's key can belong to, "" if none.
-func owner(key string) string {
-	name, media := strings.CutPrefix(key, mediaFolder)
-	dot := strings.LastIndexByte(name, '.')
-	if !media || dot < 0 || event.CheckFormat(name[dot+1:]) != nil {
-		return ""
-	}
-	source, id, err := event.SplitKey(name[:dot])
-	if err != nil || event.IdempotencyKey(source, id) != name[:dot] {
-		return ""
-	}
-	return name[:dot]
-}
-
 // copy reads one copy back and judges it. An error says that ctx has ended.
 func (s *Scrubber) copy(ctx context.Context, l *lane, info objstore.Info) (Verdict, error) {
-	key := owner(info.Key)
+	key := plan.Owner(info.Key)
 	if key == "" {
 		return Unexplained, nil
 	}

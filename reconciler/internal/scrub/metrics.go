@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/twinreel/twinreel/pkg/tier"
+	"github.com/twinreel/twinreel/reconciler/internal/plan"
 )
 
 // Metrics are what is counted. The gauges are there only while somebody scrubs, so that those of several instances can be
@@ -30,8 +31,8 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	}
 	for _, t := range tier.All() {
 		m.bytes.WithLabelValues(t.String())
-		for _, kind := range []string{sizeDiffers, checksumDiffers} {
-			m.findings.WithLabelValues(t.String(), kind)
+		for _, kind := range []plan.Kind{plan.SizeDiffers, plan.ChecksumDiffers} {
+			m.findings.WithLabelValues(t.String(), string(kind))
 		}
 		for _, v := range verdicts() {
 			m.objects.WithLabelValues(t.String(), string(v))

@@ -23,7 +23,7 @@ func (s *Scrubber) admit(ctx context.Context, l *lane, n int) error {
 		now := time.Now()
 		limit := rate.Limit(s.rate(l, now))
 		l.pace.SetLimitAt(now, limit)
-		if l.pace.AllowN(now, n) {
+		if limit > 0 && l.pace.AllowN(now, n) {
 			return s.budget.WaitN(ctx, n)
 		}
 		wait := look

@@ -19,14 +19,14 @@ const (
 	attemptTime = 5 * time.Minute // for one request, of a piece or of a page
 	tries       = 5
 	probeTime   = 15 * time.Second
-	probeKey    = "metadata/readiness-probe.json" // of an object that is never there
+	probeKey    = "metadata/readiness-probe.json" // of an object that is never there, where none is known to have been read
 )
 
 // patience says how long a store's trouble is waited for.
 type patience int
 
 const (
-	always  patience = iota // for ever
+	always  patience = iota // for ever: listings
 	fairly                  // until it is this one object's, the store being well otherwise
 	briefly                 // a few times
 )
@@ -44,12 +44,12 @@ func (s *Scrubber) persist(ctx context.Context, l *lane, p patience, request fun
 		}
 		switch {
 		case err == nil, errors.Is(err, objstore.ErrNotExist), fault.ClassOf(err) == fault.Conflict:
-			s.trouble(l, nil)
+			s.trouble(l, p, nil)
 			return err
 		case p == briefly && failures == tries, p == fairly && s.hopeless(ctx, l, err, failures):
 			return fmt.Errorf("%w: %w", errUnreadable, err)
 		}
-		s.trouble(l, err)
+		s.trouble(l, p, err)
 		if err := sleep(ctx, max(s.Waits.Delay(failures), fault.RetryAfterOf(err))); err != nil {
 			return err
 		}
@@ -73,25 +73,47 @@ func (s *Scrubber) hopeless(ctx context.Context, l *lane, err error, failures in
 			return false
 		}
 	}
-	err = within(ctx, probeTime, func(ctx context.Context) error {
-		_, err := l.store.Stat(ctx, probeKey)
-		return err
-	})
+	err = within(ctx, probeTime, func(ctx context.Context) error { return s.probe(ctx, l) })
 	return err == nil || errors.Is(err, objstore.ErrNotExist)
 }
 
-// trouble says once that a store does not answer, and once that it does again.
-func (s *Scrubber) trouble(l *lane, err error) {
+// probe reads a byte of what was read last.
+func (s *Scrubber) probe(ctx context.Context, l *lane) error {
 	s.mu.Lock()
-	was := l.troubled
-	l.troubled = err != nil
+	key := l.proof
+	s.mu.Unlock()
+	if key == "" {
+		_, err := l.store.Stat(ctx, probeKey)
+		return err
+	}
+	body, err := l.store.Open(ctx, key, 0, 1)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = body.Close() }()
+	if _, err = io.ReadFull(body, make([]byte, 1)); errors.Is(err, io.EOF) {
+		return nil // empty is an answer
+	}
+	return err
+}
+
+// trouble says once that a store does not answer, and once that it does again: of listings and of reading each.
+func (s *Scrubber) trouble(l *lane, p patience, err error) {
+	listing := p == always
+	at := &l.troubled[0]
+	if listing {
+		at = &l.troubled[1]
+	}
+	s.mu.Lock()
+	was := *at
+	*at = err != nil
 	s.mu.Unlock()
 	switch {
 	case err != nil && !was:
-		s.Log.Warn("reading back waits for the store", zap.String("tier", l.tier.String()), zap.Stringer("fault", fault.ClassOf(err)),
-			zap.String("error", fault.Text(err)))
+		s.Log.Warn("reading back waits for the store", zap.String("tier", l.tier.String()), zap.Bool("listing", listing),
+			zap.Stringer("fault", fault.ClassOf(err)), zap.String("error", fault.Text(err)))
 	case err == nil && was:
-		s.Log.Info("reading back goes on", zap.String("tier", l.tier.String()))
+		s.Log.Info("reading back goes on", zap.String("tier", l.tier.String()), zap.Bool("listing", listing))
 	}
 }
 
@@ -123,6 +145,9 @@ func (s *Scrubber) read(ctx context.Context, r reading) (digest.Digest, error) {
 			break
 		}
 	}
+	s.mu.Lock()
+	r.lane.proof = r.key
+	s.mu.Unlock()
 	return h.Digest(), nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/twinreel/twinreel/pkg/fault"
 	"github.com/twinreel/twinreel/pkg/objstore"
 	"github.com/twinreel/twinreel/pkg/tier"
+	"github.com/twinreel/twinreel/reconciler/internal/plan"
 	"github.com/twinreel/twinreel/reconciler/internal/quarantine"
 )
 
@@ -22,12 +23,6 @@ const maxPending = 1000
 
 // by is who audits.
 const by = "reconciler"
-
-// The kinds of finding, as a run's are called.
-const (
-	sizeDiffers     = "size_differs"
-	checksumDiffers = "checksum_differs"
-)
 
 // finding is a copy that differs.
 type finding struct {
@@ -42,11 +37,11 @@ type finding struct {
 }
 
 // kind is what differs.
-func (f finding) kind() string {
+func (f finding) kind() plan.Kind {
 	if f.got.Size != f.named.Size {
-		return sizeDiffers
+		return plan.SizeDiffers
 	}
-	return checksumDiffers
+	return plan.ChecksumDiffers
 }
 
 // report makes a finding known: at once to whoever looks at logs and metrics, and to the audit log and the quarantine as
@@ -54,8 +49,8 @@ func (f finding) kind() string {
 func (s *Scrubber) report(ctx context.Context, l *lane, f finding) {
 	f.found = time.Now()
 	s.Log.Error("a copy differs from what was agreed on: see reconciler quarantine show", zap.String("tier", f.tier.String()),
-		zap.String("recording_id", f.key), zap.String("kind", f.kind()), zap.String("evidence", f.evidence))
-	s.Metrics.findings.WithLabelValues(f.tier.String(), f.kind()).Inc()
+		zap.String("recording_id", f.key), zap.String("kind", string(f.kind())), zap.String("evidence", f.evidence))
+	s.Metrics.findings.WithLabelValues(f.tier.String(), string(f.kind())).Inc()
 	s.mu.Lock()
 	l.pending = append(l.pending, f)
 	s.mu.Unlock()
@@ -113,7 +108,7 @@ func (s *Scrubber) publish(ctx context.Context, f *finding) error {
 	var audit, note error
 	if !f.noted {
 		_, note = s.Note.Note(ctx, quarantine.About{IdempotencyKey: f.key, ObjectKey: f.info.Key},
-			quarantine.Difference{Kind: f.kind(), Tier: f.tier.String(), ObjectKey: f.info.Key, Evidence: f.evidence, Read: true})
+			quarantine.Difference{Kind: string(f.kind()), Tier: f.tier.String(), ObjectKey: f.info.Key, Evidence: f.evidence, Read: true})
 		f.noted = note == nil
 	}
 	if !f.audited {
@@ -134,7 +129,7 @@ func (f finding) event(bucket string) event.Audit {
 		MsgID: fmt.Sprintf("%s/%s/%s/%s", event.AuditQuarantined, f.tier, reason, hex.EncodeToString(sum[:8])),
 		Data: event.AuditData{
 			Tier: f.tier.String(), IdempotencyKey: f.key, ObjectKey: f.info.Key, Bucket: bucket, ETag: f.info.ETag, VersionID: f.info.VersionID,
-			SHA256: f.got.SHA256, CRC64NVME: digest.EncodeCRC64(f.got.CRC64), Size: &f.info.Size, Reason: f.kind() + ": " + f.evidence, By: by,
+			SHA256: f.got.SHA256, CRC64NVME: digest.EncodeCRC64(f.got.CRC64), Size: &f.info.Size, Reason: string(f.kind()) + ": " + f.evidence, By: by,
 		},
 	}
 }

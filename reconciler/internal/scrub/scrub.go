@@ -80,7 +80,8 @@ type lane struct {
 	saved    time.Time // when the mark was
 	changed  bool      // since then
 	pending  []finding // not in quarantine or not in the audit log yet
-	troubled bool      // the store's trouble was logged
+	proof    string    // the key that was read last
+	troubled [2]bool   // the store's trouble with reading, with listing was logged
 	mute     bool      // likewise, that AUDIT or the quarantine take nothing
 }
 

@@ -15,8 +15,10 @@ const (
 	mediaThrough = "recordings0" // the key that would follow the folder
 )
 
-// pageSize is how many versions are listed at a time.
-const pageSize = 1000
+const (
+	pageSize = 1000      // versions that are listed at a time
+	pageLife = time.Hour // an older page lacks what was stored since: it is listed anew from where the turn is
+)
 
 // turn goes on with the tier's turn to its end, and then waits until the next is due. An error says that ctx has ended.
 func (s *Scrubber) turn(ctx context.Context, l *lane) error {
@@ -34,9 +36,14 @@ func (s *Scrubber) turn(ctx context.Context, l *lane) error {
 			if err := s.relieve(ctx, l); err != nil {
 				return err
 			}
+			if page.stale() {
+				break
+			}
 		}
-		s.advance(l, page.last, "")
-		more = page.more
+		if !page.stale() {
+			s.advance(l, page.last, "")
+			more = page.more
+		}
 	}
 	s.finish(ctx, l)
 	for { // by looks, since the wait may be a month
@@ -104,13 +111,16 @@ type page struct {
 	infos []objstore.Info // visible media
 	last  string          // the key that was listed last
 	more  bool            // than this
+	at    time.Time       // when it was listed
 }
+
+func (p page) stale() bool { return len(p.infos) > 0 && time.Since(p.at) >= pageLife }
 
 // page lists what follows a key.
 func (s *Scrubber) page(ctx context.Context, l *lane, after string) (page, error) {
 	var out page
 	err := s.persist(ctx, l, always, func(ctx context.Context) error {
-		out = page{last: after}
+		out = page{last: after, at: time.Now()}
 		n := 0
 		for info, err := range l.store.ListRange(ctx, after, mediaThrough) {
 			switch {
