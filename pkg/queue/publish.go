@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -92,6 +93,21 @@ func (p *Publisher) event(ctx context.Context, subject, msgID, traceparent strin
 		return false, err
 	}
 	return ack.Duplicate, nil
+}
+
+// Again publishes a message of a stream once more, header and body as they were, under a message ID of its own.
+func (p *Publisher) Again(ctx context.Context, stream, subject, msgID string, header nats.Header, body []byte) error {
+	msg := nats.NewMsg(subject)
+	msg.Data = body
+	for name, values := range header {
+		if !strings.HasPrefix(name, "Nats-") { // the server's own
+			msg.Header[name] = values
+		}
+	}
+	if _, err := p.publish(ctx, msg, stream, msgID); err != nil {
+		return fault.New(fault.Unavailable, fault.Queue, "publish a message again", err)
+	}
+	return nil
 }
 
 // Audit publishes an audit event and waits for its acknowledgement. Errors are faults of part Audit.

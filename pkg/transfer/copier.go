@@ -133,12 +133,13 @@ func (c *Copier) complete(ctx context.Context, job Job, hold *hold, held digest.
 	if err := c.writeSidecar(ctx, job, held); err != nil {
 		return Result{}, err
 	}
+	found.Modified = c.stored(found, outcome)
 	if err := c.audit(ctx, job, held.Digest, found, outcome); err != nil {
 		return Result{}, err
 	}
 	record := hold.finish(ctx, ledger.Copy{
 		RecordingID: job.Event.Data.RecordingID, ReceivedAt: job.Event.Data.ReceivedAt, SHA256: held.SHA256, Size: held.Size,
-		Stored: ledger.Stored{Bucket: c.Store.Bucket(), Key: held.ObjectKey, ETag: found.ETag, VersionID: found.VersionID, Timestamp: c.stored(found, outcome)},
+		Stored: ledger.Stored{Bucket: c.Store.Bucket(), Key: held.ObjectKey, ETag: found.ETag, VersionID: found.VersionID, Timestamp: found.Modified},
 	})
 	return Result{Outcome: outcome, Digest: held.Digest, Record: record}, nil
 }
@@ -152,14 +153,19 @@ func (c *Copier) stored(found objstore.Info, outcome Outcome) time.Time {
 	return found.Modified.UTC()
 }
 
-// audit reports the copy to the compliance log. A duplicate is reported as what was found: already present.
+// audit reports the copy to the compliance log. A duplicate is reported as what was found: already present. What was stored
+// has the same time there as in the ledger, which is filled again from the log after it was lost.
 func (c *Copier) audit(ctx context.Context, job Job, d digest.Digest, found objstore.Info, outcome Outcome) error {
 	kind := event.AuditKind(outcome)
 	if outcome == Duplicate {
 		kind = event.AuditAlreadyPresent
 	}
+	at := c.Now()
+	if outcome == Stored {
+		at = found.Modified
+	}
 	return c.Audit.Audit(ctx, event.Audit{
-		Kind: kind, Tier: c.Tier.String(), Time: c.Now(),
+		Kind: kind, Tier: c.Tier.String(), Time: at,
 		MsgID: event.DeliveryID(kind, c.Tier.String(), job.Message.Stream, job.Message.Sequence),
 		Data: event.AuditData{
 			Tier: c.Tier.String(), IdempotencyKey: job.Event.Data.IdempotencyKey, ObjectKey: job.Event.Data.ObjectKey, Bucket: c.Store.Bucket(),

@@ -18,7 +18,7 @@ func (b *bed) secrets() map[string]string {
 	a, z := b.stack.S3Access, b.stack.AzureAccess
 	out := map[string]string{
 		b.secret: "the webhook secret", a.Writer.Secret: "the S3 writer's secret key", a.Reader.Secret: "the S3 reader's secret key",
-		signatureOf(z.WriterSAS): "the Azure writer's signature", signatureOf(z.ReaderSAS): "the Azure reader's signature",
+		signatureOf(z.WriterSAS): "the Azure writer's signature", signatureOf(z.ReaderSAS): "the Azure reader's signature", z.Key: "the Azure account's key",
 	}
 	for user, login := range b.stack.NATSAccess.Logins {
 		out[login.Password] = "the NATS password of " + user

@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"time"
-
 )
 
 // Setup is how a Redis server is set up, as far as it tells: a field that it does not tell is "".
@@ -66,4 +65,3 @@ func (l *Ledger) Clock(ctx context.Context) (time.Time, error) {
 	}
 	return at.UTC(), nil
 }
-

@@ -24,7 +24,7 @@ return redis.call('HGETALL', KEYS[3])
 // scripts are the ledger's methods, each one round trip and atomic. Keys: claim, upload, record; or as said.
 type scripts struct {
 	claim, renew, opened, finish, finished, release *redis.Script
-	fail, attempts, letter                          *redis.Script
+	fail, attempts, letter, refill                  *redis.Script
 }
 
 func newScripts() scripts {
@@ -101,5 +101,6 @@ if ARGV[1] == '' then redis.call('HDEL', KEYS[1], 'letter.' .. ARGV[3])
 else redis.call('HSET', KEYS[1], 'letter.' .. ARGV[3], ARGV[1]) end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 `),
+		refill: redis.NewScript(refillScript),
 	}
 }

@@ -170,8 +170,8 @@ func (i *Inspector) Exposure(ctx context.Context) ([]string, error) {
 
 // listable tries what any stranger could, where cannot says why no more is known.
 func (i *Inspector) listable(ctx context.Context, cannot error) ([]string, error) {
-	_, err := i.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &i.name, MaxKeys: aws.Int32(1)},
-		func(o *s3.Options) { o.Credentials = aws.AnonymousCredentials{} })
+	stranger := s3.New(i.client.Options(), func(o *s3.Options) { o.Credentials = aws.AnonymousCredentials{} })
+	_, err := stranger.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &i.name, MaxKeys: aws.Int32(1)})
 	if err == nil {
 		return []string{"anybody may list the bucket"}, nil
 	}
@@ -188,8 +188,10 @@ func unblocked(c *types.PublicAccessBlockConfiguration) []string {
 		on   *bool
 		name string
 	}{
-		{c.BlockPublicAcls, "BlockPublicAcls"}, {c.IgnorePublicAcls, "IgnorePublicAcls"},
-		{c.BlockPublicPolicy, "BlockPublicPolicy"}, {c.RestrictPublicBuckets, "RestrictPublicBuckets"},
+		{c.BlockPublicAcls, "BlockPublicAcls"},
+		{c.IgnorePublicAcls, "IgnorePublicAcls"},
+		{c.BlockPublicPolicy, "BlockPublicPolicy"},
+		{c.RestrictPublicBuckets, "RestrictPublicBuckets"},
 	} {
 		if !aws.ToBool(one.on) {
 			out = append(out, one.name+" is off")

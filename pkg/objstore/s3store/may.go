@@ -75,4 +75,3 @@ func (i *Inspector) MayDeleteVersions(ctx context.Context) (bool, error) {
 	}
 	return i.refused(op, err, "NoSuchKey", "NoSuchVersion")
 }
-

@@ -115,8 +115,20 @@ stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage o
 	root.PersistentFlags().StringVarP(&a.format, "output", "o", "table", "table for people, json or ndjson for programs")
 	root.Flags().BoolVar(&describe, "settings", false, "list every environment variable that the commands read")
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{table, asJSON, ndjson}, cobra.ShellCompDirectiveNoFileComp))
-	root.AddCommand(a.daemon(), a.once(), a.doctor(), a.provision(), a.tiers(), a.recording(), a.quarantine(), a.dlq(), a.importing(), a.audit(),
-		a.webhook())
+	root.AddCommand(
+		a.daemon(),
+		a.once(),
+		a.doctor(),
+		a.provision(),
+		a.tiers(),
+		a.recording(),
+		a.quarantine(),
+		a.dlq(),
+		a.importing(),
+		a.audit(),
+		a.webhook(),
+		a.ledgers(),
+	)
 	return root
 }
 

@@ -14,15 +14,13 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/twinreel/twinreel/pkg/ledger/redisledger"
+	"github.com/twinreel/twinreel/reconciler/internal/audit"
 	"github.com/twinreel/twinreel/reconciler/internal/config"
 	"github.com/twinreel/twinreel/reconciler/internal/daemon"
 	"github.com/twinreel/twinreel/reconciler/internal/dlq"
 	"github.com/twinreel/twinreel/reconciler/internal/plan"
 	"github.com/twinreel/twinreel/reconciler/internal/reconcile"
 )
-
-// exitDiffers is the exit code where differences that need work remain.
-const exitDiffers = 3
 
 // onceFlags are the flags of once.
 type onceFlags struct {
@@ -112,7 +110,7 @@ func (a *app) runOnce(ctx context.Context, flags onceFlags) error {
 	}
 	a.sayRun(result, flags)
 	if result.Remaining > 0 {
-		return exit(exitDiffers)
+		return exitDiffers
 	}
 	return nil
 }
@@ -128,7 +126,7 @@ func (a *app) runner(ctx context.Context, s config.Once, conn *connection) (*rec
 		return nil, nil, err
 	}
 	told := time.Now()
-	parts := daemon.Reconciling(s.Reconcile, s.Repair)
+	parts := daemon.Reconciling(s.Reconcile, s.Retention, s.Repair, &audit.Log{Stores: stores})
 	parts.NC, parts.JS, parts.Stores, parts.By, parts.Log = conn.nc, conn.js, stores, operator(), zap.NewNop()
 	parts.Progress = func(stage string, done, total int64) {
 		if time.Since(told) < tellEvery {

@@ -188,7 +188,13 @@ func webhookRows(w register.Webhook) [][]string {
 		headers = append(headers, name+": "+w.Headers[name])
 	}
 	return [][]string{
-		{"id", w.ID}, {"name", w.Name}, {"url", w.URL}, {"event", w.Event}, {"enabled", fmt.Sprint(w.Enabled)}, {"content type", w.ContentType},
-		{"retries", fmt.Sprintf("%d, %s apart", w.RetryCount, time.Duration(w.RetryDelay)*time.Millisecond)}, {"headers", strings.Join(headers, ", ")},
+		{"id", w.ID},
+		{"name", w.Name},
+		{"url", w.URL},
+		{"event", w.Event},
+		{"enabled", fmt.Sprint(w.Enabled)},
+		{"content type", w.ContentType},
+		{"retries", fmt.Sprintf("%d, %s apart", w.RetryCount, time.Duration(w.RetryDelay)*time.Millisecond)},
+		{"headers", strings.Join(headers, ", ")},
 	}
 }

@@ -34,6 +34,13 @@ type Fetch struct {
 	Stores Stores
 }
 
+// Rebuild is for the command that fills Redis from all others.
+type Rebuild struct {
+	NATS   queue.Config
+	Redis  redisledger.Config
+	Stores Stores
+}
+
 // Import is for the command that publishes webhooks.
 type Import struct {
 	NATS    queue.Config
@@ -71,6 +78,17 @@ func (r *Room) Check() []settings.Problem {
 // All returns one empty struct of each kind, for the list of all settings.
 func All() []any {
 	return []any{
-		&Queue{}, &Provision{}, &Recording{}, &Fetch{}, &Run{}, &Import{}, &Once{}, &Register{}, &Retention{}, &Webhooks{}, &Origins{},
+		&Queue{},
+		&Provision{},
+		&Recording{},
+		&Fetch{},
+		&Run{},
+		&Import{},
+		&Once{},
+		&Register{},
+		&Retention{},
+		&Webhooks{},
+		&Origins{},
+		&Rebuild{},
 	}
 }

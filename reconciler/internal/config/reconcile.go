@@ -14,16 +14,16 @@ type Once struct {
 	Redis     redisledger.Config
 	Stores    Stores
 	Reconcile Reconcile
+	Retention Retention
 	Repair    Repair
 }
 
 // Reconcile is when runs are made, and by what they judge.
 type Reconcile struct {
-	Interval  time.Duration `env:"TWINREEL_RECONCILE_INTERVAL" envDefault:"1h" meaning:"how often what is new and still open is looked at, by Stat"`
-	Full      time.Duration `env:"TWINREEL_FULL_INTERVAL" envDefault:"24h" meaning:"how often whole inventories are compared"`
-	Grace     time.Duration `env:"TWINREEL_RECONCILE_GRACE" envDefault:"15m" meaning:"a recording accepted less than so long ago is not yet missing"`
-	Retention int           `env:"TWINREEL_RETENTION_DAYS" envDefault:"2555" meaning:"days after which a recording gone from primary is expired, not missing"`
-	Resolver  string        `env:"TWINREEL_RESOLVER_URL" meaning:"as the workers have it: whether they can ask the platform for a fresh link"`
+	Interval time.Duration `env:"TWINREEL_RECONCILE_INTERVAL" envDefault:"1h" meaning:"how often what is new and still open is looked at, by Stat"`
+	Full     time.Duration `env:"TWINREEL_FULL_INTERVAL" envDefault:"24h" meaning:"how often whole inventories are compared"`
+	Grace    time.Duration `env:"TWINREEL_RECONCILE_GRACE" envDefault:"15m" meaning:"a recording accepted less than so long ago is not yet missing"`
+	Resolver string        `env:"TWINREEL_RESOLVER_URL" meaning:"as the workers have it: whether they can ask the platform for a fresh link"`
 }
 
 // Check implements settings.Checker.
@@ -37,9 +37,6 @@ func (r *Reconcile) Check() []settings.Problem {
 		if c.value < c.least {
 			out = append(out, settings.Problem{Variable: c.name, Text: "want at least " + c.least.String()})
 		}
-	}
-	if r.Retention < 1 {
-		out = append(out, settings.Problem{Variable: "TWINREEL_RETENTION_DAYS", Text: "want at least 1"})
 	}
 	return out
 }

@@ -4,14 +4,13 @@ import (
 	"net"
 	"time"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"github.com/twinreel/twinreel/pkg/ledger/redisledger"
 	"github.com/twinreel/twinreel/pkg/objstore/azstore"
 	"github.com/twinreel/twinreel/pkg/objstore/s3store"
 	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/pkg/service"
 	"github.com/twinreel/twinreel/pkg/settings"
+	"github.com/twinreel/twinreel/reconciler/internal/audit/checkpoint"
 )
 
 // Run is for the command that runs in the foreground.
@@ -24,11 +23,13 @@ type Run struct {
 	Repair  Repair
 	Scrub   Scrub
 	Audit   Audit
+	Room    Room
 
 	Reconcile Reconcile
+	Retention Retention
 }
 
-// Stores are the two stores, which the reconciler only reads.
+// Stores are the two stores, which the reconciler only reads, but for the audit log.
 type Stores struct {
 	S3    s3store.Config
 	Azure azstore.Config
@@ -100,7 +101,7 @@ func (s *Scrub) Check() []settings.Problem {
 
 // Audit is what the compliance log is signed with.
 type Audit struct {
-	Key settings.Secret `env:"TWINREEL_AUDIT_KEY" required:"true" meaning:"key that signs the audit log, as made by reconciler audit keygen"`
+	Key settings.Secret `env:"TWINREEL_AUDIT_KEY" required:"true" meaning:"key that signs the audit log, as made by reconciler audit keygen; further lines: keys of before, or their verifier keys"`
 }
 
 // Check implements settings.Checker.
@@ -108,8 +109,12 @@ func (a *Audit) Check() []settings.Problem {
 	if !a.Key.IsSet() {
 		return nil // said already
 	}
-	if _, err := note.NewSigner(a.Key.Get()); err != nil {
+	keys, err := a.Keys()
+	if err != nil || !keys.CanSign() {
 		return []settings.Problem{{Variable: "TWINREEL_AUDIT_KEY", Text: "want a private key as made by reconciler audit keygen"}}
 	}
 	return nil
 }
+
+// Keys returns the keys as they are now: the file may have changed.
+func (a *Audit) Keys() (checkpoint.Keys, error) { return checkpoint.ParseKeys(a.Key.Lines()) }

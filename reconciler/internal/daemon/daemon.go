@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 	"golang.org/x/time/rate"
@@ -22,33 +23,34 @@ import (
 	"github.com/twinreel/twinreel/pkg/service"
 	"github.com/twinreel/twinreel/pkg/tier"
 	"github.com/twinreel/twinreel/reconciler/internal/api"
+	"github.com/twinreel/twinreel/reconciler/internal/audit/seal"
 	"github.com/twinreel/twinreel/reconciler/internal/config"
 	"github.com/twinreel/twinreel/reconciler/internal/dlq"
 	"github.com/twinreel/twinreel/reconciler/internal/gauges"
 	"github.com/twinreel/twinreel/reconciler/internal/history"
 	"github.com/twinreel/twinreel/reconciler/internal/pending"
-	"github.com/twinreel/twinreel/reconciler/internal/quarantine"
+	"github.com/twinreel/twinreel/reconciler/internal/reconcile"
 	"github.com/twinreel/twinreel/reconciler/internal/scrub"
 )
 
 // storeLook is how long the readiness detail of a store is believed: looking is a request that somebody pays.
 const storeLook = 30 * time.Second
 
-// boardLook is how long the tiers' board may take to answer.
-const boardLook = 5 * time.Second
-
 // parts is what the daemon is made of.
 type parts struct {
 	*service.Service
 	config    config.Run
+	nc        *nats.Conn
 	js        jetstream.JetStream
 	publisher *queue.Publisher
 	redis     *redisledger.Ledger
 	stores    map[tier.Tier]objstore.Reader
+	sealer    *seal.Sealer
 	index     *pending.Index
 	letters   *pending.Letters
 	gauges    *gauges.Gauges
-	board     *queue.Board
+	numbers   *reconcile.Metrics // of runs
+	status    reconcile.Status   // of the run that is under way
 	scrubbed  *scrub.Metrics
 }
 
@@ -75,10 +77,15 @@ func Run(ctx context.Context, s *service.Service, c config.Run) error {
 	for _, t := range tier.All() {
 		s.Check("store "+t.String(), false, every(storeLook, answers(stores[t])))
 	}
+	publisher := queue.NewPublisher(nc, js)
+	sealer, err := newSealer(ctx, s, c, js, publisher, stores)
+	if err != nil {
+		return err
+	}
 	p := &parts{
-		Service: s, config: c, js: js, publisher: queue.NewPublisher(nc, js), redis: redis, stores: stores, index: pending.New(js, s.Log),
+		Service: s, config: c, nc: nc, js: js, publisher: publisher, redis: redis, stores: stores, sealer: sealer, index: pending.New(js, s.Log),
 		letters: pending.NewLetters(js, s.Log), gauges: gauges.New(js, s.Registry, s.Log),
-		board: queue.NewBoard(nc, js), scrubbed: scrub.NewMetrics(s.Registry),
+		numbers: reconcile.NewMetrics(s.Registry), scrubbed: scrub.NewMetrics(s.Registry),
 	}
 	return p.run(ctx)
 }
@@ -159,32 +166,10 @@ func (p *parts) lead(ctx context.Context) {
 	var all sync.WaitGroup
 	defer all.Wait()
 	all.Go(func() { p.gauges.Run(ctx, follower.Open) })
+	all.Go(func() { p.reconcile(ctx) })
+	all.Go(func() { p.sealer.Run(ctx) })
 	all.Go(func() { p.scrub(ctx) })
 	follower.Run(ctx)
-}
-
-// scrub reads back what the stores hold, until ctx ends.
-func (p *parts) scrub(ctx context.Context) {
-	book, err := await(ctx, func() (*quarantine.Book, error) { return quarantine.Open(ctx, p.js) })
-	if err != nil {
-		return // told to stop while it waited
-	}
-	s := &scrub.Scrubber{
-		Stores: p.stores, Period: p.config.Scrub.Period, Budget: int64(p.config.Scrub.Budget), Note: book, Audit: p.publisher,
-		Last: scrub.LastRun(p.js), Weight: p.weight, Waits: scrub.Waits(), Metrics: p.scrubbed, Log: p.Log,
-	}
-	s.Run(ctx)
-}
-
-// weight is the tier's as the board tells it, 1 where it does not.
-func (p *parts) weight(ctx context.Context, t tier.Tier) float64 {
-	ctx, cancel := context.WithTimeout(ctx, boardLook)
-	defer cancel()
-	s, err := p.board.Read(ctx)
-	if err != nil {
-		return 1
-	}
-	return s[t].Weight()
 }
 
 // digests waits until the bucket is there.

@@ -5,6 +5,7 @@ package evidence
 
 import (
 	"bytes"
+	"cmp"
 	"time"
 
 	"github.com/twinreel/twinreel/pkg/digest"
@@ -20,7 +21,7 @@ type Evidence struct {
 	Foreign map[tier.Tier]error          // why the object at a sidecar's key is none of the recording
 	Object  map[tier.Tier]*objstore.Info // under the agreed key, else under the one that was asked for
 
-	first tier.Tier // whose sidecar is believed first
+	first tier.Tier // whose sidecar is believed first; primary's unless it is set
 }
 
 // Entry is the digest entry as it stands.
@@ -32,13 +33,14 @@ type Entry struct {
 
 // Agreed is what both tiers must store: the digest entry, else a sidecar. nil: nobody knows.
 func (e *Evidence) Agreed() *digest.Entry {
+	first := cmp.Or(e.first, tier.Primary)
 	switch {
 	case e.Entry != nil:
 		return &e.Entry.Entry
-	case e.Sidecar[e.first] != nil:
-		return e.Sidecar[e.first]
+	case e.Sidecar[first] != nil:
+		return e.Sidecar[first]
 	}
-	return e.Sidecar[e.first.Sibling()]
+	return e.Sidecar[first.Sibling()]
 }
 
 // Known are all that tell what was agreed on.

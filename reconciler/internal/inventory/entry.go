@@ -35,8 +35,11 @@ func (e *Entry) In(t tier.Tier) *Hands {
 	return &e.Tiers[1]
 }
 
-// add takes in what another event of the same recording says.
-func (e *Entry) add(o Entry) {
+// Add takes in what another event of the same recording says.
+func (e *Entry) Add(o Entry) {
+	if e.ObjectKey == "" {
+		e.ObjectKey = o.ObjectKey
+	}
 	if o.First.Before(e.First) {
 		e.First = o.First
 	}

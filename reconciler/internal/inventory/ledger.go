@@ -34,8 +34,10 @@ func (l *Ledger) Close() error { return l.keys.Close() }
 // Add notes what must be there of a recording: its media and its sidecar.
 func (l *Ledger) Add(e Entry) error {
 	b := e.encode()
-	if err := l.keys.Add(e.ObjectKey, b); err != nil {
-		return err
+	if e.ObjectKey != "" { // of an erasure it is not always known
+		if err := l.keys.Add(e.ObjectKey, b); err != nil {
+			return err
+		}
 	}
 	return l.keys.Add(event.SidecarKey(e.IdempotencyKey), b)
 }
@@ -115,7 +117,7 @@ func (l *Ledger) Pages() iter.Seq2[[]Expected, error] {
 					return
 				}
 				if last := len(page) - 1; last >= 0 && page[last].Key == r.Key {
-					page[last].Entry.add(e)
+					page[last].Entry.Add(e)
 					continue
 				}
 				if len(page) == pageSize { // the last stays, until the next is another

@@ -39,7 +39,7 @@ func TestTheLedgerHasEachKeyOnceWithAllThatItsEventsSay(t *testing.T) {
 			}
 			for _, key := range []string{e.ObjectKey, event.SidecarKey(id)} {
 				if old := want[key]; old != nil {
-					old.add(e)
+					old.Add(e)
 				} else {
 					one := e
 					want[key] = &one

@@ -26,7 +26,7 @@ type Plan struct {
 	Excused  int64            // keys, or recordings, that are not yet missing
 	Cursor   uint64           // of a run of what is new: where in RECORDINGS the next one begins
 	Sends    int64            // events that would be sent again
-	ByKind   map[Kind]int64
+	ByKind   map[Kind]int64   // findings, but those that were noted before
 
 	found *spool.Sorter
 }
@@ -57,7 +57,9 @@ type record struct {
 // add takes in a finding.
 func (p *Plan) add(f Finding) error {
 	p.ID.Add(f)
-	p.ByKind[f.Kind]++
+	if f.Action != Known {
+		p.ByKind[f.Kind]++
+	}
 	p.Sends += int64(len(f.sends))
 	b, err := json.Marshal(record{Finding: f, Sends: f.sends})
 	if err != nil {

@@ -141,8 +141,12 @@ func (s subjects) all(visit func(Subject) error) error {
 // take adds what a row says.
 func (s *Subject) take(t trace) {
 	if t.Entry != nil {
-		s.Entry = t.Entry // each key of a recording brings the same, but for the object's
-		if !slices.Contains(s.Objects, t.Entry.ObjectKey) {
+		if s.Entry == nil {
+			s.Entry = t.Entry
+		} else {
+			s.Entry.Add(*t.Entry)
+		}
+		if t.Entry.ObjectKey != "" && !slices.Contains(s.Objects, t.Entry.ObjectKey) {
 			s.Objects = append(s.Objects, t.Entry.ObjectKey)
 		}
 	}

@@ -87,8 +87,3 @@ func rest(ctx context.Context, d time.Duration) {
 	case <-time.After(d):
 	}
 }
-
-// Nothing is a sealed log in which nothing is.
-func Nothing(context.Context) iter.Seq2[inventory.Entry, error] {
-	return func(func(inventory.Entry, error) bool) {}
-}

@@ -100,6 +100,7 @@ func (m Memory) after(o Options, out Result, began time.Time, failed error) Memo
 	if failed != nil || out.Plan == nil {
 		return m
 	}
+	m.Renewed = out.Through
 	if o.Scope == plan.New {
 		m.Cursor, m.NewAt = out.Plan.Cursor, began
 		return m

@@ -15,6 +15,7 @@ import (
 	"github.com/twinreel/twinreel/pkg/event"
 	"github.com/twinreel/twinreel/pkg/fault"
 	"github.com/twinreel/twinreel/pkg/queue"
+	"github.com/twinreel/twinreel/reconciler/internal/inventory"
 	"github.com/twinreel/twinreel/reconciler/internal/plan"
 	"github.com/twinreel/twinreel/reconciler/internal/repair"
 )
@@ -45,8 +46,10 @@ type Options struct {
 type Result struct {
 	Plan      *plan.Plan
 	Repair    repair.Result
-	Confirmed int64 // recordings that both tiers hold, as of now
-	Remaining int64 // findings that need work which is not done
+	Confirmed int64  // recordings that both tiers hold, as of now
+	Remaining int64  // findings that need work which is not done
+	Renewed   int64  // events and letters that would have left by age, and are owed again
+	Through   uint64 // up to here in RECORDINGS that was looked at
 	Took      time.Duration
 }
 
@@ -81,6 +84,9 @@ func (r *Runner) run(ctx context.Context, o Options, last Memory) (out Result, e
 	if out.Remaining, err = remaining(out.Plan, o.DryRun); err != nil || o.DryRun {
 		return out, err
 	}
+	if err := r.renew(ctx, last, &out); err != nil {
+		return out, err
+	}
 	busy, err := r.Planner.Busy(ctx)
 	if err != nil {
 		return out, err
@@ -92,6 +98,21 @@ func (r *Runner) run(ctx context.Context, o Options, last Memory) (out Result, e
 		err = r.Letters(ctx)
 	}
 	return out, err
+}
+
+// renew sees to it that nothing leaves a stream by age while it is owed.
+func (r *Runner) renew(ctx context.Context, last Memory, out *Result) error {
+	floors, err := inventory.ReadFloors(ctx, r.JS)
+	if err != nil {
+		return err
+	}
+	var events, letters int64
+	if out.Through, events, err = r.Repairer.RenewEvents(ctx, last.Renewed, floors); err != nil {
+		return err
+	}
+	letters, err = r.Repairer.RenewLetters(ctx)
+	out.Renewed = events + letters
+	return err
 }
 
 // plan makes the plan of a run of that scope.
@@ -131,7 +152,7 @@ func (r *Runner) tell(ctx context.Context, m Memory, o Options, out Result, fail
 		reason += fmt.Sprintf("plan %s", out.Plan.ID)
 		add := map[string]int64{
 			"expected": out.Plan.Expected, "looked": out.Plan.Looked, "excused": out.Plan.Excused, "findings": int64(out.Plan.Len()), "sent": out.Repair.Sent,
-			"quarantined": out.Repair.Noted, "confirmed": out.Confirmed, "remaining": out.Remaining,
+			"quarantined": out.Repair.Noted, "confirmed": out.Confirmed, "remaining": out.Remaining, "owedAgain": out.Renewed,
 		}
 		for k, v := range add {
 			counts[k] = v

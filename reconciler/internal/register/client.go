@@ -85,13 +85,13 @@ func read(body []byte) (page []Webhook, next string, err error) {
 		return page, "", nil
 	}
 	var in struct {
-		Entities []Webhook `json:"entities"`
-		Next     string    `json:"nextUri"`
+		Entities json.RawMessage `json:"entities"`
+		Next     string          `json:"nextUri"`
 	}
-	if err := json.Unmarshal(body, &in); err != nil || in.Entities == nil {
+	if json.Unmarshal(body, &in) != nil || len(in.Entities) == 0 || json.Unmarshal(in.Entities, &page) != nil {
 		return nil, "", errors.New("the answer is no list of webhooks; is TWINREEL_PLATFORM_API_URL the platform's API?")
 	}
-	return in.Entities, in.Next, nil
+	return page, in.Next, nil
 }
 
 // follow is where the list goes on: on the same host only, since the token goes along.

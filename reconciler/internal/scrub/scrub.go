@@ -105,9 +105,12 @@ func (s *Scrubber) run(ctx context.Context, l *lane) {
 	if s.recall(ctx, l) != nil {
 		return
 	}
+	if l.size.At.IsZero() && s.measure(ctx, l) != nil {
+		return
+	}
 	var all sync.WaitGroup
 	defer all.Wait()
-	all.Go(func() { s.measure(ctx, l) })
+	all.Go(func() { s.keepMeasuring(ctx, l) })
 	all.Go(func() { s.remember(ctx, l) })
 	for s.turn(ctx, l) == nil {
 		continue

@@ -151,28 +151,33 @@ func (z Size) again() time.Time {
 	return z.At.Add(min(max(time.Hour, time.Duration(z.Keys/pageSize)*time.Minute), 7*24*time.Hour))
 }
 
-// measure lists, now and then, how much there is.
-func (s *Scrubber) measure(ctx context.Context, l *lane) {
-	s.mu.Lock()
-	z := l.size
-	s.mu.Unlock()
-	for {
+// keepMeasuring lists, now and then, how much there is.
+func (s *Scrubber) keepMeasuring(ctx context.Context, l *lane) {
+	for err := error(nil); err == nil; err = s.measure(ctx, l) {
 		s.plan()
-		if sleep(ctx, time.Until(z.again())) != nil {
+		s.mu.Lock()
+		again := l.size.again()
+		s.mu.Unlock()
+		if sleep(ctx, time.Until(again)) != nil {
 			return
 		}
-		next := Size{At: time.Now()}
-		for p := (page{last: mediaFolder, more: true}); p.more; {
-			var err error
-			if p, err = s.page(ctx, l, p.last); err != nil {
-				return
-			}
-			for _, info := range p.infos {
-				next.Bytes, next.Keys = next.Bytes+info.Size, next.Keys+1
-			}
-		}
-		s.mu.Lock()
-		l.size, z = next, next
-		s.mu.Unlock()
 	}
+}
+
+// measure lists how much there is. An error says that ctx has ended.
+func (s *Scrubber) measure(ctx context.Context, l *lane) error {
+	size := Size{At: time.Now()}
+	for p := (page{last: mediaFolder, more: true}); p.more; {
+		var err error
+		if p, err = s.page(ctx, l, p.last); err != nil {
+			return err
+		}
+		for _, info := range p.infos {
+			size.Bytes, size.Keys = size.Bytes+info.Size, size.Keys+1
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.size = size
+	return nil
 }

@@ -54,7 +54,9 @@ func (f *Fleet) parts(program string) []map[string]string {
 	default:
 		return []map[string]string{f.redis(), f.s3(), f.azure(), {
 			"AWS_ACCESS_KEY_ID": w.S3.Reader.Access, "AWS_SECRET_ACCESS_KEY": w.S3.Reader.Secret,
-			// A signature cannot sign a link for repair: that needs the account's key, or an identity, which Azurite has not.
+			// The account's key, where a real fleet has an identity of its own: a repair needs links to the copy in this store,
+			// and no signature can sign a narrower one; the audit log is written below audit/, which no signature can be
+			// confined to.
 			"TWINREEL_AZURE_ACCOUNT_NAME": w.Azure.Account, "TWINREEL_AZURE_ACCOUNT_KEY": w.Azure.Key,
 			"TWINREEL_NATS_MONITOR_URL": w.NATS.MonitorURL,
 		}}

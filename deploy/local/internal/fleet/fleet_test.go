@@ -169,8 +169,8 @@ func hasLeastCredentials(t *testing.T, s *stack.Stack) {
 	}
 	for program, want := range map[string][]string{
 		fleet.Ingress: {"NATS ingress", "webhook"}, fleet.WorkerPrimary: {"NATS worker-primary", "S3 writer"},
-		fleet.WorkerBackup: {"Azure writer", "NATS worker-backup"}, fleet.Reconciler: {"Azure reader", "NATS reconciler", "S3 reader", "audit key", "record API"},
-		"a command": {"Azure reader", "NATS reconciler", "S3 reader"},
+		fleet.WorkerBackup: {"Azure writer", "NATS worker-backup"}, fleet.Reconciler: {"Azure account", "NATS reconciler", "S3 reader", "audit key", "record API"},
+		"a command": {"Azure account", "NATS reconciler", "S3 reader"},
 	} {
 		environ := f.Environ()
 		if program != "a command" {

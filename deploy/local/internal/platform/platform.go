@@ -45,7 +45,7 @@ type Config struct {
 	IngressURL string             // scheme://host:port that webhooks go to; SetIngressURL sets it later
 	Listen     string             // address for media, "127.0.0.1:0" unless set
 	Seed       uint64             // equal seeds give equal audio, names, tags and choices of a burst
-	APIToken   string             // what the resolver wants as a bearer token; none unless set
+	APIToken   string             // what the resolver wants as a bearer token, none unless set; and the webhooks' API, always
 	LinkTTL    time.Duration      // life of a media link, 1 h unless set
 	Retries    int                // further attempts after a webhook's first; 3 unless set, none if negative
 	RetryDelay time.Duration      // between two attempts, 15 s unless set
@@ -70,6 +70,7 @@ type Platform struct {
 	order   []*Recording
 	byKey   map[string]*Recording // by idempotency key
 	byPath  map[string]*Recording // by path of the media
+	hooks   hooks
 }
 
 // New starts a platform: from its return on, media are served at URL.

@@ -107,24 +107,21 @@ func (p *Platform) Post(ctx context.Context, h Hook) (Answer, error) {
 }
 
 func (p *Platform) request(ctx context.Context, h Hook) (*http.Request, error) {
-	p.mu.Lock()
-	ingress := p.ingress
-	p.mu.Unlock()
-	if ingress == "" {
-		return nil, errors.New("post a webhook: where to is not known; call SetIngressURL")
+	where, headers := p.target(h.Source)
+	if where == "" {
+		return nil, errors.New("post a webhook: where to is not known; call SetIngressURL, or register one")
 	}
 	if p.closing.Err() != nil {
 		return nil, fmt.Errorf("post a webhook: %w", errClosed)
 	}
-	name := h.Source
-	if name == defaultSource {
-		name = "recording-complete"
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, ingress+"/api/v1/webhooks/"+name, bytes.NewReader(h.Body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, where, bytes.NewReader(h.Body))
 	if err != nil {
 		return nil, fmt.Errorf("post a webhook of source %q: %w", h.Source, err)
 	}
 	req.Header = h.Header.Clone()
+	for name, value := range headers {
+		req.Header.Set(name, value)
+	}
 	return req, nil
 }
 

@@ -12,11 +12,13 @@ import (
 	"time"
 )
 
-// routes serves the media, and fresh links to them.
+// routes serves the media, fresh links to them, and the API of webhooks.
 func (p *Platform) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /media/", p.serveMedia) // HEAD as well
 	mux.HandleFunc("GET "+resolverPath, p.serveLink)
+	mux.HandleFunc("GET "+hooksPath, p.serveHooks)
+	mux.HandleFunc("POST "+hooksPath, p.serveHooks)
 	return mux
 }
 

@@ -30,7 +30,7 @@ import (
 )
 
 // account is this package's JetStream world.
-const account = "test27"
+const account = "test29"
 
 // world is an AUDIT stream on the real server, and two stores in memory.
 type world struct {

@@ -294,3 +294,12 @@ func Follows(mark leaf.Leaf) checkpoint.Head {
 
 // errTile is a tile that is not as it should be.
 var errTile = errors.New("the tile is not as it was written")
+
+// RootWith returns the root if these leaves' hashes came next. The leaves so far fill their tile.
+func (b *Builder) RootWith(next []tlog.Hash) tlog.Hash {
+	var list []tlog.Hash
+	for level := len(b.edge) - 1; level > 0; level-- {
+		list = append(list, perfect(b.edge[level])...)
+	}
+	return fold(append(list, perfect(next)...))
+}

@@ -1,0 +1,140 @@
+package repair
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"github.com/twinreel/twinreel/pkg/event"
+	"github.com/twinreel/twinreel/pkg/fault"
+	"github.com/twinreel/twinreel/pkg/queue"
+	"github.com/twinreel/twinreel/pkg/tier"
+	"github.com/twinreel/twinreel/reconciler/internal/inventory"
+	"github.com/twinreel/twinreel/reconciler/internal/letters"
+	"github.com/twinreel/twinreel/reconciler/internal/redrive"
+	"github.com/twinreel/twinreel/reconciler/internal/scan"
+)
+
+// before is how long before it would leave by age something is owed again.
+const before = 7 * 24 * time.Hour
+
+// reasonAge is data.reason of an event that would have left RECORDINGS unfinished.
+const reasonAge = "expiry"
+
+// errYoung ends the reading of a stream: all that follows is younger.
+var errYoung = errors.New("young enough")
+
+// horizon returns the time before which what a stream holds will soon leave it; zero where nothing leaves by age.
+func (r *Repairer) horizon(ctx context.Context, name string) (time.Time, error) {
+	stream, err := r.JS.Stream(ctx, name)
+	if err != nil {
+		return time.Time{}, fault.New(fault.Unavailable, fault.Queue, "ask for the stream "+name, err)
+	}
+	age := stream.CachedInfo().Config.MaxAge
+	if age == 0 {
+		return time.Time{}, nil
+	}
+	return r.Now().Add(-age + min(before, age/2)), nil
+}
+
+// RenewEvents sends again what would leave RECORDINGS by age while a tier has still to do with it, above the sequence that
+// an earlier call returned: nothing leaves unseen. It returns up to where it is done.
+func (r *Repairer) RenewEvents(ctx context.Context, above uint64, f inventory.Floors) (through uint64, sent int64, err error) {
+	old, err := r.horizon(ctx, queue.Recordings)
+	if err != nil || old.IsZero() {
+		return above, 0, err
+	}
+	through = above
+	err = scan.Stream(ctx, r.JS, queue.Recordings, scan.Range{From: above + 1}, func(m scan.Message) error {
+		if !m.Stored.Before(old) {
+			return errYoung
+		}
+		if m.Sequence <= above {
+			return nil // the stream was made anew, or begins later
+		}
+		n, err := r.renewEvent(ctx, m, f)
+		sent += n
+		if err == nil {
+			through = m.Sequence
+		}
+		return err
+	})
+	if errors.Is(err, errYoung) {
+		err = nil
+	}
+	return through, sent, err
+}
+
+// renewEvent sends one event again to each tier that has not finished it and lacks its copy.
+func (r *Repairer) renewEvent(ctx context.Context, m scan.Message, f inventory.Floors) (sent int64, err error) {
+	e, err := event.Parse(m.Body)
+	if err != nil {
+		return 0, nil // its letter, or the wait for a newer program, is the workers' to make
+	}
+	ctx, cancel := context.WithTimeout(ctx, actTimeout)
+	defer cancel()
+	for _, t := range tier.All() {
+		if !f.Unfinished(t, m.Subject, m.Sequence) {
+			continue
+		}
+		what, err := r.Source.GatherFor(ctx, t, e.Data.IdempotencyKey, e.Data.ObjectKey)
+		if err != nil {
+			return sent, err
+		}
+		if what.Forgotten() || what.Stored(t) {
+			continue
+		}
+		body, err := redrive.Of(m.Body, reasonAge, redrive.Sibling{})
+		if err != nil {
+			return sent, err
+		}
+		id := fmt.Sprintf("redrive/%s/%s/%s/%d", reasonAge, t, queue.Recordings, m.Sequence)
+		if _, err := r.Publisher.Redrive(ctx, t, id, m.Header.Get("traceparent"), body); err != nil {
+			return sent, err
+		}
+		sent++
+		r.Log.Warn("an event would have left by age and is sent again", zap.String("tier", t.String()), zap.String("recording_id", e.Data.IdempotencyKey))
+		if err := r.audited(ctx, t, e, id); err != nil {
+			return sent, err
+		}
+	}
+	return sent, nil
+}
+
+func (r *Repairer) audited(ctx context.Context, t tier.Tier, e event.Event, id string) error {
+	return r.Publisher.Audit(ctx, event.Audit{
+		Kind: event.AuditRedriven, Tier: t.String(), Time: r.Now(), MsgID: string(event.AuditRedriven) + "/" + id,
+		Data: event.AuditData{Tier: t.String(), IdempotencyKey: e.Data.IdempotencyKey, ObjectKey: e.Data.ObjectKey, Reason: reasonAge, By: r.By},
+	})
+}
+
+// RenewLetters publishes again, as it is, each letter that would leave by age, and then removes the old one.
+func (r *Repairer) RenewLetters(ctx context.Context) (renewed int64, err error) {
+	old, err := r.horizon(ctx, queue.DeadLetters)
+	if err != nil || old.IsZero() {
+		return 0, err
+	}
+	err = scan.Stream(ctx, r.JS, queue.DeadLetters, scan.Range{}, func(m scan.Message) error {
+		if !m.Stored.Before(old) {
+			return errYoung
+		}
+		ctx, cancel := context.WithTimeout(ctx, actTimeout)
+		defer cancel()
+		if err := r.Publisher.Again(ctx, queue.DeadLetters, m.Subject, fmt.Sprintf("renewed/%d", m.Sequence), m.Header, m.Body); err != nil {
+			return err
+		}
+		if err := letters.Remove(ctx, r.JS, m.Sequence); err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
+			return fault.New(fault.Unavailable, fault.Queue, "remove a letter that was renewed", err)
+		}
+		renewed++
+		return nil
+	})
+	if errors.Is(err, errYoung) {
+		err = nil
+	}
+	return renewed, err
+}
