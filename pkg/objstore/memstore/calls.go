@@ -114,9 +114,9 @@ func (s *Store) list(ctx context.Context, name string, in func(key string) bool)
 		err := s.do(ctx, List, name, func() error {
 			for _, key := range slices.Sorted(maps.Keys(s.objects)) {
 				if in(key) {
-					i := describe(key, s.objects[key])
-					i.CRC64, i.HasCRC64 = 0, false
-					found = append(found, i)
+					o := s.objects[key]
+					o.NoChecksum = true // listings have none, and many are listed
+					found = append(found, describe(key, o))
 				}
 			}
 			return nil

@@ -118,11 +118,10 @@ func copied(o Object) Object {
 
 func describe(key string, o Object) objstore.Info {
 	i := objstore.Info{
-		Key: key, Size: int64(len(o.Body)), ETag: o.ETag, ContentType: o.ContentType, Modified: o.Modified,
-		CRC64: digest.CRC64(o.Body), HasCRC64: true, Latest: true,
+		Key: key, Size: int64(len(o.Body)), ETag: o.ETag, ContentType: o.ContentType, Modified: o.Modified, Latest: true,
 	}
-	if o.NoChecksum {
-		i.CRC64, i.HasCRC64 = 0, false
+	if !o.NoChecksum {
+		i.CRC64, i.HasCRC64 = digest.CRC64(o.Body), true
 	}
 	return i
 }

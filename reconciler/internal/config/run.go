@@ -2,6 +2,7 @@ package config
 
 import (
 	"net"
+	"time"
 
 	"github.com/twinreel/twinreel/pkg/ledger/redisledger"
 	"github.com/twinreel/twinreel/pkg/objstore/azstore"
@@ -20,6 +21,7 @@ type Run struct {
 	Stores  Stores
 	API     API
 	Repair  Repair
+	Scrub   Scrub
 	Audit   Audit
 
 	Reconcile Reconcile
@@ -85,6 +87,30 @@ func (r *Repair) Check() []settings.Problem {
 		return []settings.Problem{{Variable: "TWINREEL_REPAIR_RATE", Text: "want more than 0"}}
 	}
 	return nil
+}
+
+// Scrub bounds the reading back of what the stores hold.
+type Scrub struct {
+	Period time.Duration  `env:"TWINREEL_SCRUB_PERIOD" envDefault:"720h" meaning:"each copy is read back and hashed once in so long, if the budget does"`
+	Budget settings.Bytes `env:"TWINREEL_SCRUB_BYTES_PER_HOUR" envDefault:"10GiB" meaning:"bytes read back in an hour, of both tiers together"`
+}
+
+// Least of what Scrub takes.
+const (
+	minScrubPeriod = time.Minute
+	minScrubBudget = 1 << 20
+)
+
+// Check implements settings.Checker.
+func (s *Scrub) Check() []settings.Problem {
+	var out []settings.Problem
+	if s.Period < minScrubPeriod {
+		out = append(out, settings.Problem{Variable: "TWINREEL_SCRUB_PERIOD", Text: "want at least " + minScrubPeriod.String()})
+	}
+	if s.Budget < minScrubBudget {
+		out = append(out, settings.Problem{Variable: "TWINREEL_SCRUB_BYTES_PER_HOUR", Text: "want at least " + settings.Bytes(minScrubBudget).String()})
+	}
+	return out
 }
 
 // Audit is what the compliance log is signed with.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -29,7 +30,7 @@ func whole(t *testing.T, changed map[string]string) func(string) (string, bool) 
 
 func TestRunTakesAWholeSetOfSettings(t *testing.T) {
 	var c Run
-	if err := settings.Load(&c, whole(t, nil)); err != nil || c.API.Addr != "127.0.0.1:8081" || c.Repair.Rate != 50 {
+	if err := settings.Load(&c, whole(t, nil)); err != nil || c.API.Addr != "127.0.0.1:8081" || c.Repair.Rate != 50 || c.Scrub.Period != 720*time.Hour || c.Scrub.Budget != 10<<30 {
 		t.Errorf("got %+v, %v", c.API, err)
 	}
 }
@@ -49,6 +50,10 @@ func TestRunRefusesWhatItCannotServeSafely(t *testing.T) {
 		"no audit key":                          {map[string]string{"TWINREEL_AUDIT_KEY": ""}, "TWINREEL_AUDIT_KEY"},
 		"an audit key that is none":             {map[string]string{"TWINREEL_AUDIT_KEY": "s3cret"}, "TWINREEL_AUDIT_KEY"},
 		"no bucket":                             {map[string]string{"TWINREEL_S3_BUCKET": ""}, "TWINREEL_S3_BUCKET"},
+		"a period that no store bears":          {map[string]string{"TWINREEL_SCRUB_PERIOD": "59s"}, "TWINREEL_SCRUB_PERIOD"},
+		"no period":                             {map[string]string{"TWINREEL_SCRUB_PERIOD": "0"}, "TWINREEL_SCRUB_PERIOD"},
+		"a budget that reads nothing":           {map[string]string{"TWINREEL_SCRUB_BYTES_PER_HOUR": "1023KiB"}, "TWINREEL_SCRUB_BYTES_PER_HOUR"},
+		"the least of both":                     {map[string]string{"TWINREEL_SCRUB_PERIOD": "1m", "TWINREEL_SCRUB_BYTES_PER_HOUR": "1MiB"}, ""},
 		"no rate":                               {map[string]string{"TWINREEL_REPAIR_RATE": "0"}, "TWINREEL_REPAIR_RATE"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -28,6 +28,7 @@ import (
 	"github.com/twinreel/twinreel/reconciler/internal/gauges"
 	"github.com/twinreel/twinreel/reconciler/internal/pending"
 	"github.com/twinreel/twinreel/reconciler/internal/reconcile"
+	"github.com/twinreel/twinreel/reconciler/internal/scrub"
 )
 
 // storeLook is how long the readiness detail of a store is believed: looking is a request that somebody pays.
@@ -49,6 +50,7 @@ type parts struct {
 	gauges    *gauges.Gauges
 	numbers   *reconcile.Metrics // of runs
 	status    reconcile.Status   // of the run that is under way
+	scrubbed  *scrub.Metrics
 }
 
 // Run is the daemon's whole life. NATS, Redis and the stores may be away at any time.
@@ -82,7 +84,7 @@ func Run(ctx context.Context, s *service.Service, c config.Run) error {
 	p := &parts{
 		Service: s, config: c, nc: nc, js: js, publisher: publisher, redis: redis, stores: stores, sealer: sealer, index: pending.New(js, s.Log),
 		letters: pending.NewLetters(js, s.Log), log: pending.NewLog(js, s.Log), gauges: gauges.New(js, s.Registry, s.Log),
-		numbers: reconcile.NewMetrics(s.Registry),
+		numbers: reconcile.NewMetrics(s.Registry), scrubbed: scrub.NewMetrics(s.Registry),
 	}
 	return p.run(ctx)
 }
@@ -140,19 +142,25 @@ func (p *parts) lead(ctx context.Context) {
 	all.Go(func() { p.gauges.Run(ctx, follower.Open) })
 	all.Go(func() { p.reconcile(ctx) })
 	all.Go(func() { p.sealer.Run(ctx) })
+	all.Go(func() { p.scrub(ctx) })
 	follower.Run(ctx)
 }
 
 // digests waits until the bucket is there.
 func (p *parts) digests(ctx context.Context) (jetstream.KeyValue, error) {
+	return await(ctx, func() (jetstream.KeyValue, error) { return p.js.KeyValue(ctx, queue.Digests) })
+}
+
+// await asks until it gets what it asks for. An error says that ctx has ended.
+func await[T any](ctx context.Context, ask func() (T, error)) (T, error) {
 	for {
-		kv, err := p.js.KeyValue(ctx, queue.Digests)
+		got, err := ask()
 		if err == nil {
-			return kv, nil
+			return got, nil
 		}
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return got, ctx.Err()
 		case <-time.After(time.Second):
 		}
 	}

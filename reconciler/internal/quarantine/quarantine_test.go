@@ -86,6 +86,23 @@ func TestADifferenceIsFreshOnceAndOpensAgainOnlyWithOtherEvidence(t *testing.T) 
 	}
 }
 
+// given a copy of other bytes, which the store's own checksum shows as well as its bytes read back do, when both are found
+// again and again, then neither makes the other look new.
+func TestWhatWasReadBackAndWhatTheStoreSaysAreTwoFindings(t *testing.T) {
+	b := newBook(t)
+	read := other
+	read.Evidence, read.Read = "read twice: other bytes", true
+	b.mustNote(t, true, rec1, other)
+	b.mustNote(t, true, rec1, read)
+	b.mustResolve(t, "rec-1")
+	b.mustNote(t, false, rec1, other)
+	b.mustNote(t, false, rec1, read)
+	r := b.mustGet(t, "rec-1")
+	if r.Open() || len(r.Differences) != 2 || r.Differences[0].Read || !r.Differences[1].Read {
+		t.Errorf("got %+v", r)
+	}
+}
+
 func TestWhatNobodyHasSeenIsNotResolved(t *testing.T) {
 	b := newBook(t)
 	b.mustNote(t, true, rec1, other)

@@ -29,13 +29,16 @@ type Difference struct {
 	ObjectKey string    `json:"objectKey"`
 	Evidence  string    `json:"evidence"` // one line; the same words as long as the same is found
 	Since     time.Time `json:"since"`    // when it was first noted with this evidence
+	// Read: the bytes were read back. What is found so, and what the store only says, are two findings with evidence of
+	// their own: the same copy may show both, again and again.
+	Read bool `json:"read,omitempty"`
 }
 
 // Record is what is in quarantine of one recording, or of one object that belongs to none.
 type Record struct {
 	IdempotencyKey string       `json:"idempotencyKey"` // "" for an object that belongs to no recording
 	ObjectKey      string       `json:"objectKey"`
-	Differences    []Difference `json:"differences"` // at least one, by kind and tier
+	Differences    []Difference `json:"differences"` // at least one, by kind, tier and object
 	Since          time.Time    `json:"since"`       // of the first of them
 	Resolved       *Resolution  `json:"resolved"`    // null while it is open
 
@@ -51,7 +54,7 @@ type Resolution struct {
 
 // same reports whether o is about the same thing, whatever its evidence.
 func (d Difference) same(o Difference) bool {
-	return o.Kind == d.Kind && o.Tier == d.Tier && o.ObjectKey == d.ObjectKey
+	return o.Kind == d.Kind && o.Tier == d.Tier && o.ObjectKey == d.ObjectKey && o.Read == d.Read
 }
 
 // Has reports whether the difference is noted, with that evidence.
@@ -93,10 +96,7 @@ func (r *Record) note(now time.Time, diffs []Difference) (fresh bool) {
 		fresh = true
 	}
 	slices.SortFunc(r.Differences, func(a, b Difference) int {
-		if c := strings.Compare(a.Kind, b.Kind); c != 0 {
-			return c
-		}
-		return cmp.Or(strings.Compare(a.Tier, b.Tier), strings.Compare(a.ObjectKey, b.ObjectKey))
+		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Tier, b.Tier), strings.Compare(a.ObjectKey, b.ObjectKey), compareBools(a.Read, b.Read))
 	})
 	if fresh {
 		r.Resolved = nil
@@ -105,6 +105,17 @@ func (r *Record) note(now time.Time, diffs []Difference) (fresh bool) {
 		r.Since = slices.MinFunc(r.Differences, func(a, b Difference) int { return a.Since.Compare(b.Since) }).Since
 	}
 	return fresh
+}
+
+// compareBools orders false before true.
+func compareBools(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
 }
 
 // short is s as one line of at most MaxEvidence bytes.
