@@ -65,7 +65,7 @@ func TestTheSealedLogIsShownProvenAndHandedOut(t *testing.T) {
 		if !v.Whole || len(v.Reports) != 1 || len(v.Reports[0].Epochs) == 0 || v.Reports[0].Epochs[len(v.Reports[0].Epochs)-1].Size != 3 {
 			t.Errorf("%s: got %+v", name, v)
 		}
-		tile := filepath.Join(copied, "audit", e, "tile/8/data/000.p/3")
+		tile := filepath.Join(copied, "audit", e, "tile", "8", "data", "000.p", "3")
 		body, err := os.ReadFile(tile)
 		if err != nil {
 			t.Fatal(err)

@@ -19,7 +19,7 @@ import (
 var made = epoch.Of(time.Unix(1_700_000_000, 1))
 
 // build makes the index of leaves whose recordings key names, "" for none.
-func build(t interface{ Fatal(...any) }, ctx context.Context, size int64, key func(int64) string) *memstore.Store {
+func build(ctx context.Context, t interface{ Fatal(...any) }, size int64, key func(int64) string) *memstore.Store {
 	s := memstore.New("b")
 	put := func(name string, body []byte) error { s.Plant(name, memstore.Object{Body: body}); return nil }
 	var entries []index.Entry
@@ -40,7 +40,7 @@ func build(t interface{ Fatal(...any) }, ctx context.Context, size int64, key fu
 }
 
 // lookup returns the leaves of a recording below the tail.
-func lookup(t interface{ Fatal(...any) }, ctx context.Context, s *memstore.Store, size int64, key string) []int64 {
+func lookup(ctx context.Context, t interface{ Fatal(...any) }, s *memstore.Store, size int64, key string) []int64 {
 	var out []int64
 	segments, _ := index.Cover(size)
 	for _, seg := range segments {
@@ -66,7 +66,7 @@ func TestTheIndexFindsWhatASearchOfAllLeavesFinds(t *testing.T) {
 				keys[n] = fmt.Sprintf("rec-%d", random.Int64N(recordings))
 			}
 		}
-		s := build(r, t.Context(), size, func(n int64) string { return keys[n] })
+		s := build(t.Context(), r, size, func(n int64) string { return keys[n] })
 		_, tail := index.Cover(size)
 		for range 50 {
 			key := fmt.Sprintf("rec-%d", random.Int64N(recordings))
@@ -76,7 +76,7 @@ func TestTheIndexFindsWhatASearchOfAllLeavesFinds(t *testing.T) {
 					want = append(want, n)
 				}
 			}
-			if got := lookup(r, t.Context(), s, size, key); !slices.Equal(got, want) {
+			if got := lookup(t.Context(), r, s, size, key); !slices.Equal(got, want) {
 				r.Fatalf("%s: got %v, want %v", key, got, want)
 			}
 		}
@@ -84,7 +84,7 @@ func TestTheIndexFindsWhatASearchOfAllLeavesFinds(t *testing.T) {
 }
 
 func TestASegmentThatWasChangedIsNotMerged(t *testing.T) {
-	s := build(t, t.Context(), 1<<12, func(n int64) string { return fmt.Sprint(n) })
+	s := build(t.Context(), t, 1<<12, func(n int64) string { return fmt.Sprint(n) })
 	seg := index.Segment{Bits: 8, N: 3}
 	o, _ := s.Object(seg.Key(made, 0))
 	for _, at := range []int{0, 8, len(o.Body) - 40, len(o.Body) - 1} {
