@@ -19,7 +19,7 @@ func TestWrongUsageIsExitCode2AndSaysWhatIsWanted(t *testing.T) {
 	for args, words := range map[string]string{
 		"":                        "want one of:",
 		"dlq":                     "dlq: want one of: discard list replay show",
-		"recording":               "want one of: show",
+		"recording":               "want one of: forget get show",
 		"audit":                   "want one of: keygen",
 		"nope":                    `"nope"`,
 		"dlq nope":                `"nope"`,

@@ -10,16 +10,12 @@ package rebuild
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/twinreel/twinreel/pkg/digest"
 	"github.com/twinreel/twinreel/pkg/event"
 	"github.com/twinreel/twinreel/pkg/fault"
 	"github.com/twinreel/twinreel/pkg/ledger"
@@ -91,8 +87,8 @@ func (r *Rebuilder) read(ctx context.Context, stream string, span scan.Range, ta
 	lanes := newLanes(ctx)
 	err := scan.Stream(lanes.ctx, r.JS, stream, span, func(m scan.Message) error {
 		key := pending.KeyOf(m.Body) // audit events have it in the same place
-		if _, _, err := event.SplitKey(key); err != nil {
-			return nil
+		if idOf(key) == "" {
+			return nil // it names no recording
 		}
 		if _, erased := r.Forgotten[event.HashKey(key)]; erased {
 			r.count(func(c *Result) { c.Forgotten++ })
@@ -101,86 +97,6 @@ func (r *Rebuilder) read(ctx context.Context, stream string, span scan.Range, ta
 		return lanes.give(key, func(ctx context.Context) error { return take(ctx, key, m) })
 	})
 	return lanes.end(err)
-}
-
-// copied takes one audit event of a copy.
-func (r *Rebuilder) copied(ctx context.Context, key string, m scan.Message) error {
-	var a struct {
-		ID   string          `json:"id"`
-		Type string          `json:"type"`
-		Time time.Time       `json:"time"`
-		Data event.AuditData `json:"data"`
-	}
-	if json.Unmarshal(m.Body, &a) != nil || a.Data.Size == nil {
-		return nil
-	}
-	t, err := tier.Parse(a.Data.Tier)
-	crc, cerr := digest.DecodeCRC64(a.Data.CRC64NVME)
-	if err != nil || cerr != nil {
-		return nil // of a program that says it otherwise
-	}
-	d := digest.Digest{SHA256: a.Data.SHA256, CRC64: crc, Size: *a.Data.Size}
-	info, there, err := r.proven(ctx, t, a.Data.ObjectKey, d)
-	if err != nil {
-		return err
-	}
-	if !there {
-		r.count(func(c *Result) { c.Missing++ })
-		return nil
-	}
-	side := ledger.Stored{
-		Bucket: a.Data.Bucket, Key: a.Data.ObjectKey, ETag: a.Data.ETag, VersionID: a.Data.VersionID, Timestamp: info.Modified.UTC(),
-	}
-	if strings.HasSuffix(a.Type, "."+string(event.AuditStored)+".v1") || info.Modified.IsZero() {
-		side.Timestamp = a.Time.UTC()
-	}
-	received, err := r.received(ctx, a.ID, key)
-	if err != nil {
-		return err
-	}
-	return r.fill(ctx, key, t, side, d, received)
-}
-
-// received returns when the event was accepted whose delivery the audit event follows, as its ID tells; zero if that has
-// left RECORDINGS. Of a recording with several the one stands in the record that was done first.
-func (r *Rebuilder) received(ctx context.Context, id, key string) (time.Time, error) {
-	of := strings.Split(id, "/") // kind, tier, stream, sequence
-	if len(of) != 4 || of[2] != queue.Recordings || r.Ledger == nil {
-		return time.Time{}, nil
-	}
-	seq, err := strconv.ParseUint(of[3], 10, 64)
-	if err != nil {
-		return time.Time{}, nil
-	}
-	m, err := r.events.GetMsg(ctx, seq)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return time.Time{}, nil
-	}
-	if err != nil {
-		return time.Time{}, fault.New(fault.Unavailable, fault.Queue, "read an event", err)
-	}
-	if pending.KeyOf(m.Data) != key {
-		return time.Time{}, nil // the stream was made anew
-	}
-	return receivedIn(m.Data), nil
-}
-
-// receivedIn is when an event was accepted, zero if it does not tell.
-func receivedIn(body []byte) time.Time {
-	var e struct {
-		Data struct {
-			ReceivedAt time.Time `json:"receivedAt"`
-		} `json:"data"`
-	}
-	_ = json.Unmarshal(body, &e)
-	return e.Data.ReceivedAt
-}
-
-// fill writes a copy.
-func (r *Rebuilder) fill(ctx context.Context, key string, t tier.Tier, side ledger.Stored, d digest.Digest, received time.Time) error {
-	known := ledger.Record{RecordingID: idOf(key), SHA256: d.SHA256, Size: d.Size, ReceivedAt: received}
-	known.SetSide(t, &side)
-	return r.write(ctx, key, known, func(c *Result) { c.Copies++ })
 }
 
 // accepted takes one event: when it was accepted, and the copies of which the log tells nothing.
