@@ -115,7 +115,7 @@ stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage o
 	root.PersistentFlags().StringVarP(&a.format, "output", "o", "table", "table for people, json or ndjson for programs")
 	root.Flags().BoolVar(&describe, "settings", false, "list every environment variable that the commands read")
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{table, asJSON, ndjson}, cobra.ShellCompDirectiveNoFileComp))
-	root.AddCommand(a.doctor(), a.webhook())
+	root.AddCommand(a.doctor(), a.webhook(), a.objective())
 	root.AddCommand(a.daemon(), a.provision(), a.tiers(), a.recording(), a.dlq(), a.importing(), a.audit())
 	return root
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/twinreel/twinreel/reconciler/internal/dlq"
 	"github.com/twinreel/twinreel/reconciler/internal/gauges"
 	"github.com/twinreel/twinreel/reconciler/internal/history"
+	"github.com/twinreel/twinreel/reconciler/internal/objective"
 	"github.com/twinreel/twinreel/reconciler/internal/pending"
 )
 
@@ -43,6 +44,7 @@ type parts struct {
 	index     *pending.Index
 	letters   *pending.Letters
 	gauges    *gauges.Gauges
+	objective *objective.Latest
 }
 
 // Run is the daemon's whole life. NATS, Redis and the stores may be away at any time.
@@ -70,8 +72,9 @@ func Run(ctx context.Context, s *service.Service, c config.Run) error {
 	}
 	p := &parts{
 		Service: s, config: c, js: js, publisher: queue.NewPublisher(nc, js), redis: redis, stores: stores, index: pending.New(js, s.Log),
-		letters: pending.NewLetters(js, s.Log), gauges: gauges.New(js, s.Registry, s.Log),
+		letters: pending.NewLetters(js, s.Log), gauges: gauges.New(js, s.Registry, s.Log), objective: &objective.Latest{},
 	}
+	objective.Register(s.Registry, p.objective.Report)
 	return p.run(ctx)
 }
 
@@ -105,7 +108,7 @@ func (p *parts) run(ctx context.Context) error {
 	all.Go(func() { p.letters.Run(ctx) })
 	all.Go(func() { leader.Run(ctx, p.lead) })
 	err = api.Serve(ctx, p.Drain(), l, &api.Handler{
-		Find: p.find, Audit: p.publisher, Token: p.config.API.Token, Now: time.Now, Log: p.Log,
+		Find: p.find, Objective: p.objective.Report, Audit: p.publisher, Token: p.config.API.Token, Now: time.Now, Log: p.Log,
 	}, p.Log)
 	stop()
 	return err
@@ -151,6 +154,7 @@ func (p *parts) lead(ctx context.Context) {
 	var all sync.WaitGroup
 	defer all.Wait()
 	all.Go(func() { p.gauges.Run(ctx, follower.Open) })
+	all.Go(func() { p.objective.Run(ctx, objective.New(p.js, p.Log, objective.All)) })
 	follower.Run(ctx)
 }
 
