@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -73,7 +74,7 @@ func writeObjective(w io.Writer, r objective.Report, listed int) error {
 		total.Share = float64(recordings-missed) / float64(recordings)
 	}
 	_, err := fmt.Fprintf(w, "since %s: %d recordings judged, %d missed it, %s (goal %s); %d are not judged yet\n\n",
-		r.Since.Format(time.RFC3339), recordings, missed, percent(total), percent(objective.Span{Recordings: 1, Share: r.Goal}), r.Waiting)
+		r.Since.Format(time.RFC3339), recordings, missed, cmp.Or(percent(total), "no share yet"), percent(objective.Span{Recordings: 1, Share: r.Goal}), r.Waiting)
 	if err != nil {
 		return err
 	}
