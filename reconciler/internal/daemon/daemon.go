@@ -26,6 +26,7 @@ import (
 	"github.com/twinreel/twinreel/reconciler/internal/config"
 	"github.com/twinreel/twinreel/reconciler/internal/dlq"
 	"github.com/twinreel/twinreel/reconciler/internal/gauges"
+	"github.com/twinreel/twinreel/reconciler/internal/objective"
 	"github.com/twinreel/twinreel/reconciler/internal/pending"
 	"github.com/twinreel/twinreel/reconciler/internal/reconcile"
 	"github.com/twinreel/twinreel/reconciler/internal/scrub"
@@ -51,6 +52,7 @@ type parts struct {
 	numbers   *reconcile.Metrics // of runs
 	status    reconcile.Status   // of the run that is under way
 	scrubbed  *scrub.Metrics
+	objective *objective.Latest
 }
 
 // Run is the daemon's whole life. NATS, Redis and the stores may be away at any time.
@@ -84,8 +86,9 @@ func Run(ctx context.Context, s *service.Service, c config.Run) error {
 	p := &parts{
 		Service: s, config: c, nc: nc, js: js, publisher: publisher, redis: redis, stores: stores, sealer: sealer, index: pending.New(js, s.Log),
 		letters: pending.NewLetters(js, s.Log), log: pending.NewLog(js, s.Log), gauges: gauges.New(js, s.Registry, s.Log),
-		numbers: reconcile.NewMetrics(s.Registry), scrubbed: scrub.NewMetrics(s.Registry),
+		numbers: reconcile.NewMetrics(s.Registry), scrubbed: scrub.NewMetrics(s.Registry), objective: &objective.Latest{},
 	}
+	objective.Register(s.Registry, p.objective.Report)
 	return p.run(ctx)
 }
 
@@ -120,7 +123,7 @@ func (p *parts) run(ctx context.Context) error {
 	all.Go(func() { p.log.Run(ctx) })
 	all.Go(func() { leader.Run(ctx, p.lead) })
 	err = api.Serve(ctx, p.Drain(), l, &api.Handler{
-		Find: p.find, Audit: p.publisher, Token: p.config.API.Token, Now: time.Now, Log: p.Log,
+		Find: p.find, Objective: p.objective.Report, Audit: p.publisher, Token: p.config.API.Token, Now: time.Now, Log: p.Log,
 	}, p.Log)
 	stop()
 	return err
@@ -143,6 +146,7 @@ func (p *parts) lead(ctx context.Context) {
 	all.Go(func() { p.reconcile(ctx) })
 	all.Go(func() { p.sealer.Run(ctx) })
 	all.Go(func() { p.scrub(ctx) })
+	all.Go(func() { p.objective.Run(ctx, objective.New(p.js, p.Log, objective.All)) })
 	follower.Run(ctx)
 }
 

@@ -22,7 +22,7 @@ import (
 )
 
 // account is this package's JetStream world.
-const account = "test33"
+const account = "test30"
 
 // bed is a provisioned JetStream, real Redis under a prefix of its own, and two stores in memory.
 type bed struct {
