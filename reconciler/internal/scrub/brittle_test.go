@@ -1,6 +1,7 @@
 package scrub
 
 import (
+	"bytes"
 	"context"
 	"io"
 
@@ -25,6 +26,28 @@ func (s *brittle) Open(ctx context.Context, key string, off, n int64) (io.ReadCl
 		io.Reader
 		io.Closer
 	}{io.MultiReader(io.LimitReader(body, s.after), breaking{n > s.after}), body}, nil
+}
+
+// garbling is a store of which each reading of an object brings other bytes.
+type garbling struct {
+	objstore.Reader
+	key    string
+	opened byte
+}
+
+func (s *garbling) Open(ctx context.Context, key string, off, n int64) (io.ReadCloser, error) {
+	body, err := s.Reader.Open(ctx, key, off, n)
+	if err != nil || key != s.key {
+		return body, err
+	}
+	defer func() { _ = body.Close() }()
+	b, err := io.ReadAll(body)
+	if err != nil {
+		return nil, err
+	}
+	s.opened++
+	b[0] ^= s.opened
+	return io.NopCloser(bytes.NewReader(b)), nil
 }
 
 // breaking is the end of an answer.

@@ -16,7 +16,6 @@ import (
 	"github.com/twinreel/twinreel/pkg/digest"
 	"github.com/twinreel/twinreel/pkg/event"
 	"github.com/twinreel/twinreel/pkg/fault"
-	"github.com/twinreel/twinreel/pkg/objstore"
 	"github.com/twinreel/twinreel/pkg/objstore/memstore"
 	"github.com/twinreel/twinreel/pkg/tier"
 	"github.com/twinreel/twinreel/reconciler/internal/quarantine"
@@ -420,4 +419,17 @@ func TestAnAnswerThatBreaksOffIsGoneOnWith(t *testing.T) {
 	})
 }
 
-var _ objstore.Reader = (*brittle)(nil)
+// given a machine, or a way to the store, that garbles what is read, another time otherwise, while the store says that it is
+// the same object, then the copy is not blamed.
+func TestAGarbledReadingIsNoCopysFault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		key := b.store("rec-1", media(1, 1000), tier.Primary)
+		b.Stores[tier.Primary] = &garbling{Reader: b.stores[tier.Primary], key: key}
+		b.runFor(time.Hour)
+		b.wantJudged(tier.Primary, map[Verdict]int{Unsteady: 1})
+		if b.paper.notes != 0 {
+			t.Errorf("noted: %+v", b.paper.noted)
+		}
+	})
+}
