@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/twinreel/twinreel/pkg/fault"
+	"github.com/twinreel/twinreel/reconciler/internal/audit"
 	"github.com/twinreel/twinreel/reconciler/internal/erasure"
 	"github.com/twinreel/twinreel/reconciler/internal/history"
 	"github.com/twinreel/twinreel/reconciler/internal/pending"
@@ -18,7 +19,7 @@ import (
 func (p *parts) find(ctx context.Context, key string) (history.Recording, error) {
 	f := history.Finder{
 		Record: p.redis.Record, Stream: p.inStream, Letters: p.letters.Find, Stores: p.stores, Erased: p.erased, Quarantined: p.quarantined,
-		Log: history.Log(p.inLog, nil),
+		Log: history.Log(p.inLog, history.FromSealed(p.js, &audit.Log{Stores: p.stores})),
 		Aside: func(who string, err error) {
 			if err != nil {
 				p.Log.Warn("a recording's record is put together without an answer", zap.String("recording_id", key), zap.String("of", who),
