@@ -20,6 +20,7 @@ import (
 	"github.com/twinreel/twinreel/pkg/settings"
 	"github.com/twinreel/twinreel/reconciler/internal/history"
 	"github.com/twinreel/twinreel/reconciler/internal/objective"
+	"github.com/twinreel/twinreel/reconciler/internal/reconcile"
 )
 
 // Path is where recordings are asked for: Path + ID, or Path + source/ID.
@@ -27,6 +28,9 @@ const Path = "/api/v1/recordings/"
 
 // ObjectivePath is where the redundancy objective is asked for.
 const ObjectivePath = "/api/v1/objective"
+
+// RunPath is where it is asked how far the run is that is under way.
+const RunPath = "/api/v1/run"
 
 // Times of answering.
 const (
@@ -57,10 +61,12 @@ type Handler struct {
 	// Objective returns how well the redundancy objective is kept; ok is false where this instance does not measure it. nil:
 	// never.
 	Objective func() (r objective.Report, ok bool)
-	Audit     Auditor
-	Token     settings.Secret // bearer tokens, one a line; unset: whoever reaches the address, which is then a loopback one
-	Now       func() time.Time
-	Log       *zap.Logger
+	// Progress tells how far this instance's run is; ok is false where none is under way. nil: it makes none.
+	Progress func() (p reconcile.Progress, ok bool)
+	Audit    Auditor
+	Token    settings.Secret // bearer tokens, one a line; unset: whoever reaches the address, which is then a loopback one
+	Now      func() time.Time
+	Log      *zap.Logger
 }
 
 // ServeHTTP implements http.Handler.
@@ -68,6 +74,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	who, p := h.who(r)
 	switch {
 	case p != nil:
+	case r.URL.Path == RunPath:
+		p = h.run(w, r)
 	case r.URL.Path == ObjectivePath:
 		p = h.objective(w, r)
 	default:
@@ -123,6 +131,24 @@ func writeJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	_ = json.NewEncoder(w).Encode(v) // the client may be gone
+}
+
+// run writes how far the run is that is under way; "running" is false where this instance makes none now.
+func (h *Handler) run(w http.ResponseWriter, r *http.Request) *problem {
+	if !read(r) {
+		return notRead(w)
+	}
+	out := struct {
+		Running  bool                `json:"running"`
+		Progress *reconcile.Progress `json:"progress"`
+	}{}
+	if h.Progress != nil {
+		if p, ok := h.Progress(); ok {
+			out.Running, out.Progress = true, &p
+		}
+	}
+	writeJSON(w, out)
+	return nil
 }
 
 // objective writes how well the redundancy objective is kept. It holds recordings' IDs and nothing else of them, so that

@@ -123,7 +123,7 @@ func (p *parts) run(ctx context.Context) error {
 	all.Go(func() { p.log.Run(ctx) })
 	all.Go(func() { leader.Run(ctx, p.lead) })
 	err = api.Serve(ctx, p.Drain(), l, &api.Handler{
-		Find: p.find, Objective: p.objective.Report, Audit: p.publisher, Token: p.config.API.Token, Now: time.Now, Log: p.Log,
+		Find: p.find, Objective: p.objective.Report, Progress: p.status.Now, Audit: p.publisher, Token: p.config.API.Token, Now: time.Now, Log: p.Log,
 	}, p.Log)
 	stop()
 	return err
