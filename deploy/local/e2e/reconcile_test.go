@@ -112,6 +112,55 @@ func TestWhatIsDoneBehindItsBackIsFoundAndMended(t *testing.T) {
 	}
 	b.noLetters()
 	b.onlyEvidence(evidence)
+	b.neverBroughtBack(all[n-1], evidence)
+	b.sealedAndProven()
+}
+
+// neverBroughtBack has a recording forgotten and deletes it in both stores: two runs and a replay later it is still gone.
+func (b *bed) neverBroughtBack(r *platform.Recording, evidence found) {
+	b.t.Helper()
+	b.command("recording", "forget", r.Key(), "--case", "2026-17", "--reason", "asked for", "--yes")
+	v := b.vandal()
+	for _, t := range []string{"primary", "backup"} {
+		v.destroy(t, media(r))
+		v.destroy(t, sidecar(r))
+	}
+	for range 2 {
+		_, got := b.once(0)
+		b.want("after a recording was forgotten", got, evidence)
+	}
+	b.command("dlq", "replay", "--yes")
+	b.settle()
+	r.SetExpect(platform.ExpectAbsent)
+	b.onlyEvidence(evidence)
+}
+
+// sealedAndProven seals the log, proves it from each store alone, and shows that one flipped byte is found where it is.
+func (b *bed) sealedAndProven() {
+	b.t.Helper()
+	var key struct{ PrivateKey string }
+	b.must(json.Unmarshal([]byte(b.command("audit", "keygen", "-o", "json")), &key))
+	env := []string{"TWINREEL_AUDIT_KEY=" + key.PrivateKey}
+	res, err := b.fleet.CommandWith(b.t.Context(), env, "once")
+	b.must(err)
+	if res.Code != 0 {
+		b.t.Fatalf("once, with a key: exit code %d: %s", res.Code, res.Stderr)
+	}
+	verify := func(code int, words string, args ...string) {
+		b.t.Helper()
+		res, err := b.fleet.CommandWith(b.t.Context(), env, append([]string{"audit", "verify"}, args...)...)
+		b.must(err)
+		if res.Code != code || !strings.Contains(res.Stdout+res.Stderr, words) {
+			b.t.Errorf("audit verify %v: exit code %d, want %d and %q in\n%s%s", args, res.Code, code, words, res.Stdout, res.Stderr)
+		}
+	}
+	verify(0, "")
+	v := b.vandal()
+	for i, t := range []string{"backup", "primary"} {
+		object := v.flip(t, "/tile/8/data/")
+		verify(1, object, "--store", t)
+		verify(i, "", "--store", []string{"primary", "backup"}[i])
+	}
 }
 
 // lettersWithoutCause returns recordings that primary has and backup gave up, because the platform had lost their media.

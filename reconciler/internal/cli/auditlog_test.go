@@ -7,13 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/twinreel/twinreel/pkg/event"
 	"github.com/twinreel/twinreel/pkg/objstore"
 	"github.com/twinreel/twinreel/pkg/queue"
-	"github.com/twinreel/twinreel/pkg/service"
 	"github.com/twinreel/twinreel/pkg/settings"
 	"github.com/twinreel/twinreel/pkg/tier"
 	"github.com/twinreel/twinreel/reconciler/internal/audit/checkpoint"
@@ -101,7 +99,9 @@ func (b *bed) sealer() *seal.Sealer {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	s, err := daemon.NewSealer(b.t.Context(), &service.Service{Registry: prometheus.NewRegistry(), Log: zap.NewNop()}, c, b.js, b.publisher, stores)
+	s, err := daemon.NewSealer(b.t.Context(), daemon.Sealing{
+		JS: b.js, Publisher: b.publisher, Stores: c.Stores, Readers: stores, Keys: c.Audit.Keys, TTL: c.Redis.TTL, Log: zap.NewNop(),
+	})
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -130,5 +130,16 @@ func (a *Audit) Check() []settings.Problem {
 	return nil
 }
 
+// Seal is Audit for a command that seals only where it has the key.
+type Seal struct {
+	Key settings.Secret `env:"TWINREEL_AUDIT_KEY" meaning:"key that signs the audit log, as made by reconciler audit keygen"`
+}
+
+// Check implements settings.Checker.
+func (s *Seal) Check() []settings.Problem { return (&Audit{Key: s.Key}).Check() }
+
+// Keys returns the keys as they are now.
+func (s *Seal) Keys() (checkpoint.Keys, error) { return (&Audit{Key: s.Key}).Keys() }
+
 // Keys returns the keys as they are now: the file may have changed.
 func (a *Audit) Keys() (checkpoint.Keys, error) { return checkpoint.ParseKeys(a.Key.Lines()) }

@@ -79,7 +79,9 @@ func Run(ctx context.Context, s *service.Service, c config.Run) error {
 		s.Check("store "+t.String(), false, every(storeLook, answers(stores[t])))
 	}
 	publisher := queue.NewPublisher(nc, js)
-	sealer, err := NewSealer(ctx, s, c, js, publisher, stores)
+	sealer, err := NewSealer(ctx, Sealing{
+		JS: js, Publisher: publisher, Stores: c.Stores, Readers: stores, Keys: c.Audit.Keys, TTL: c.Redis.TTL, Metrics: seal.NewMetrics(s.Registry), Log: s.Log,
+	})
 	if err != nil {
 		return err
 	}
