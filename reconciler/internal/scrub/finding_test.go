@@ -419,17 +419,21 @@ func TestAnAnswerThatBreaksOffIsGoneOnWith(t *testing.T) {
 	})
 }
 
-// given a machine, or a way to the store, that garbles what is read, another time otherwise, while the store says that it is
-// the same object, then the copy is not blamed.
+// given a machine, or a way to the store, that garbles or cuts what is read, while the store says that the object is as it
+// was, then the copy is not blamed.
 func TestAGarbledReadingIsNoCopysFault(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t)
-		key := b.store("rec-1", media(1, 1000), tier.Primary)
-		b.Stores[tier.Primary] = &garbling{Reader: b.stores[tier.Primary], key: key}
-		b.runFor(time.Hour)
-		b.wantJudged(tier.Primary, map[Verdict]int{Unsteady: 1})
-		if b.paper.notes != 0 {
-			t.Errorf("noted: %+v", b.paper.noted)
-		}
-	})
+	for name, few := range map[string]bool{"other bytes each time": false, "always the same few": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBed(t)
+				key := b.store("rec-1", media(1, 1000), tier.Primary)
+				b.Stores[tier.Primary] = &garbling{Reader: b.stores[tier.Primary], key: key, few: few}
+				b.runFor(time.Hour)
+				b.wantJudged(tier.Primary, map[Verdict]int{Unsteady: 1})
+				if b.paper.notes != 0 {
+					t.Errorf("noted: %+v", b.paper.noted)
+				}
+			})
+		})
+	}
 }

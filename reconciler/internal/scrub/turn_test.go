@@ -105,6 +105,29 @@ func TestTheBudgetIsKeptAndTheTurnThatItAllowsIsTold(t *testing.T) {
 	})
 }
 
+// given a budget that does not do, when one tier has more than the other, then both turns take as long.
+func TestABudgetThatDoesNotDoIsSharedByWhatEachTierHas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		b.Budget, b.Period = 21*mib, 2*time.Hour // 168 MiB take 8 hours
+		for i := range 128 {
+			in := []tier.Tier{tier.Primary, tier.Backup}
+			if i >= 40 {
+				in = in[:1]
+			}
+			b.store(rec(i), media(byte(i), mib), in...)
+		}
+		stop := b.run()
+		defer stop()
+		time.Sleep(4 * time.Hour)
+		for _, of := range tier.All() {
+			if p := testutil.ToFloat64(b.Metrics.done.WithLabelValues(of.String())); p < 0.4 || p > 0.8 {
+				t.Errorf("%s: progress %.2f at half the time", of, p)
+			}
+		}
+	})
+}
+
 func TestTheTurnThatIsProjected(t *testing.T) {
 	for _, c := range []struct {
 		bytes, budget int64
