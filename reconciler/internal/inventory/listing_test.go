@@ -147,7 +147,7 @@ func TestAListingHasEachKeyOnceHoweverItIsPartedAndBroken(t *testing.T) {
 			if often == 0 || n%often != 0 {
 				return -1, nil
 			}
-			return int(rand.New(rand.NewPCG(seed, uint64(n))).IntN(2 * pageSize)), away()
+			return rand.New(rand.NewPCG(seed, uint64(n))).IntN(2 * pageSize), away()
 		}
 		got, err := drain(s.lister(bounds...).Pages(context.Background()))
 		if !slices.Equal(got, want) || err != nil {
