@@ -40,8 +40,7 @@ func (s *Scrubber) copy(ctx context.Context, l *lane, info objstore.Info) (Verdi
 		return "", ctx.Err()
 	case errors.Is(err, errUnreadable):
 		return s.unreadable(l, key, err), nil
-	}
-	if explained := err == nil && named != nil && named.ObjectKey == info.Key && named.Size >= 0; !explained {
+	case named == nil, named.ObjectKey != info.Key, named.Size < 0:
 		return Unexplained, nil
 	}
 	r := reading{l, info.Key, named.Size, fairly, func(ctx context.Context, n int) error { return s.admit(ctx, l, n) }, l.buffer}

@@ -126,7 +126,7 @@ func (s *Scrubber) page(ctx context.Context, l *lane, after string) (page, error
 			switch {
 			case err != nil:
 				return err
-			case n >= pageSize && info.Key != out.last:
+			case n >= pageSize: // what is left of the last key is older versions
 				out.more = true
 				return nil
 			}
