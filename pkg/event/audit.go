@@ -4,6 +4,8 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -69,6 +71,23 @@ type AuditData struct {
 // DeliveryID returns the message ID of an audit event that follows a delivery of stream and sequence to tier.
 func DeliveryID(kind AuditKind, tier, stream string, seq uint64) string {
 	return fmt.Sprintf("%s/%s/%s/%d", kind, tier, stream, seq)
+}
+
+// Delivery is what a message ID of DeliveryID names.
+type Delivery struct {
+	Kind         AuditKind
+	Tier, Stream string
+	Sequence     uint64
+}
+
+// ParseDeliveryID is the inverse of DeliveryID; false for any other ID.
+func ParseDeliveryID(id string) (d Delivery, ok bool) {
+	part := strings.Split(id, "/")
+	if len(part) != 4 {
+		return Delivery{}, false
+	}
+	seq, err := strconv.ParseUint(part[3], 10, 64)
+	return Delivery{AuditKind(part[0]), part[1], part[2], seq}, err == nil
 }
 
 // TurnID returns the message ID of an audit event about how an instance sees its tier, from a time on.

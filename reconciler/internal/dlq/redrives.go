@@ -3,8 +3,6 @@ package dlq
 import (
 	"context"
 	"encoding/json"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -176,19 +174,14 @@ func (f *Follower) sent(m scan.Message) {
 
 // ended takes in an audit event that says how a delivery ended: <kind>/<tier>/RECORDINGS/<sequence> is its ID.
 func (f *Follower) ended(m scan.Message) {
-	id := strings.Split(m.Header.Get(jetstream.MsgIDHeader), "/")
-	if len(id) != 4 || id[2] != queue.Recordings {
+	d, ok := event.ParseDeliveryID(m.Header.Get(jetstream.MsgIDHeader))
+	t, err := tier.Parse(d.Tier)
+	if !ok || err != nil || d.Stream != queue.Recordings {
 		return
 	}
-	t, err := tier.Parse(id[1])
-	if err != nil {
-		return
-	}
-	if seq, err := strconv.ParseUint(id[3], 10, 64); err == nil {
-		f.mu.Lock()
-		f.redrives.end(t, seq)
-		f.mu.Unlock()
-	}
+	f.mu.Lock()
+	f.redrives.end(t, d.Sequence)
+	f.mu.Unlock()
 }
 
 // rest waits for d, or until ctx ends.

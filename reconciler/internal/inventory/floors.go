@@ -20,6 +20,7 @@ const inHand = time.Hour
 type Floors struct {
 	through   uint64 // RECORDINGS held nothing newer before the consumers were asked
 	consumers map[tier.Tier]map[queue.Lane]floor
+	ended     map[tier.Tier]bitset // of the events above the lowest floor, those of which the log says how they ended
 }
 
 type floor struct {
@@ -36,7 +37,7 @@ func ReadFloors(ctx context.Context, js jetstream.JetStream) (Floors, error) {
 	if err != nil {
 		return Floors{}, fmt.Errorf("stream %s: %w", queue.Recordings, err)
 	}
-	out := Floors{s.CachedInfo().State.LastSeq, map[tier.Tier]map[queue.Lane]floor{}}
+	out := Floors{s.CachedInfo().State.LastSeq, map[tier.Tier]map[queue.Lane]floor{}, map[tier.Tier]bitset{}}
 	for _, t := range tier.All() {
 		out.consumers[t] = map[queue.Lane]floor{}
 		for _, lane := range queue.Lanes() {
@@ -52,14 +53,14 @@ func ReadFloors(ctx context.Context, js jetstream.JetStream) (Floors, error) {
 			out.consumers[t][lane] = floor{info.NumPending > 0 || info.NumAckPending > 0, info.AckFloor.Stream, info.Delivered.Stream}
 		}
 	}
-	return out, nil
+	return out, out.readEnded(ctx, js)
 }
 
 // Unfinished reports whether tier t has not acknowledged the event of that sequence and subject, as far as is known: what
 // came after the floors were read is unfinished.
 func (f Floors) Unfinished(t tier.Tier, subject string, seq uint64) bool {
 	at, takes := f.of(t, subject)
-	return takes && seq > f.done(at)
+	return takes && seq > f.done(at) && !f.ended[t].has(seq)
 }
 
 // done is the sequence up to which a consumer has acknowledged all that it takes. Of one that had nothing left, that is all

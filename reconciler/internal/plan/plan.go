@@ -25,6 +25,7 @@ type Plan struct {
 	Looked   int64            // recordings at which a closer look was taken
 	Excused  int64            // keys, or recordings, that are not yet missing
 	Cursor   uint64           // of a run of what is new: where in RECORDINGS the next one begins
+	Seen     uint64           // likewise: up to where it has looked
 	Sends    int64            // events that would be sent again
 	ByKind   map[Kind]int64   // findings, but those that were noted before
 

@@ -7,10 +7,12 @@ import (
 	"hash/maphash"
 	"iter"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/twinreel/twinreel/pkg/event"
 	"github.com/twinreel/twinreel/pkg/objstore"
 	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/pkg/tier"
@@ -93,44 +95,45 @@ func (p *Planner) examiner(s situation) *Examiner {
 	}
 }
 
-// NewOnly looks, by Stat, at the recordings of RECORDINGS from the sequence from on, or, where from is 0, at those of the
-// last day.
-func (p *Planner) NewOnly(ctx context.Context, from uint64, day time.Duration) (*Plan, error) {
+// Since is where in RECORDINGS a run of what is new begins.
+type Since struct {
+	From uint64        // the oldest event that the last run found unfinished, or the first after it; 0: nobody knows
+	Seen uint64        // up to here the last run has looked: of these only what is not confirmed is looked at again
+	Day  time.Duration // how far back a run looks where nobody knows
+}
+
+// NewOnly looks, by Stat, at the recordings of RECORDINGS that are new or still open.
+func (p *Planner) NewOnly(ctx context.Context, since Since) (*Plan, error) {
 	s, err := p.stand(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r, open, err := p.since(ctx, s, &since)
 	if err != nil {
 		return nil, err
 	}
 	out := newPlan(New, p.Dir)
 	found := subjects{spool.New(p.Dir, spool.Memory)}
 	defer func() { _ = found.traces.Close() }()
-	r := scan.Range{From: from}
-	last, err := p.last(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if from == 0 || from > last+1 { // above: the stream was made anew
-		r.From = 0
-		r.Since = s.rules.Now.Add(-day)
-	}
-	var through, open uint64
+	out.Cursor, out.Seen = r.From, since.Seen
+	var oldest uint64
 	err = scan.Stream(ctx, p.JS, queue.Recordings, r, func(m scan.Message) error {
-		through = m.Sequence
+		out.Seen, out.Cursor = m.Sequence, m.Sequence+1
 		e, ok := inventory.Read(m, s.floors, s.rules.Now)
 		if !ok {
 			return nil
 		}
-		if open == 0 && (s.rules.excused(&e, tier.Primary) || s.rules.excused(&e, tier.Backup) || p.unfinished(s, m)) {
-			open = m.Sequence
+		if oldest == 0 && (s.rules.excused(&e, tier.Primary) || s.rules.excused(&e, tier.Backup) || p.unfinished(s, m)) {
+			oldest = m.Sequence
+		}
+		if m.Sequence <= since.Seen && !open[hashOf(e.IdempotencyKey)] {
+			return nil // looked at before, and confirmed
 		}
 		return found.add(trace{Key: e.ObjectKey, Entry: &e})
 	})
 	if err == nil {
-		out.Cursor = r.From
-		if through > 0 {
-			out.Cursor = through + 1
-		}
-		if open > 0 {
-			out.Cursor = open
+		if oldest > 0 {
+			out.Cursor = oldest
 		}
 		err = p.look(ctx, s, found, out, func(Subject) bool {
 			out.Expected++
@@ -142,6 +145,37 @@ func (p *Planner) NewOnly(ctx context.Context, from uint64, day time.Duration) (
 	}
 	return out, nil
 }
+
+// since is what a run of what is new reads of RECORDINGS, and which recordings both tiers are not yet proven to hold: one
+// event that stays unfinished for days must not have all that came after it looked at every hour.
+func (p *Planner) since(ctx context.Context, s situation, from *Since) (r scan.Range, open map[string]bool, err error) {
+	last, err := p.last(ctx)
+	if err != nil {
+		return r, nil, err
+	}
+	if from.From == 0 || from.From > last+1 { // above: the stream was made anew
+		from.Seen = 0
+		return scan.Range{Since: s.rules.Now.Add(-from.Day)}, nil, nil
+	}
+	open = map[string]bool{}
+	if from.From <= from.Seen {
+		err = scan.Stream(ctx, p.JS, queue.BucketStream(queue.Digests), scan.Range{Headers: true}, func(m scan.Message) error {
+			if name := strings.TrimPrefix(m.Subject, digestSubject); m.Header.Get("KV-Operation") == "" && len(name) > hashLength {
+				open[name[:hashLength]] = true
+			}
+			return nil
+		})
+	}
+	return scan.Range{From: from.From}, open, err
+}
+
+// digestSubject begins the subjects of digest entries. Of their hashes hashLength digits are kept in memory.
+const (
+	digestSubject = "$KV." + queue.Digests + "."
+	hashLength    = 16
+)
+
+func hashOf(key string) string { return event.HashKey(key)[:hashLength] }
 
 // last is the newest sequence of RECORDINGS.
 func (p *Planner) last(ctx context.Context) (uint64, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"strings"
 	"testing"
 	"time"
 
@@ -93,7 +94,10 @@ func (b *bed) accept(id string) event.Event {
 }
 
 // finish acknowledges everything, as workers that are done.
-func (b *bed) finish() {
+func (b *bed) finish() { b.finishExcept("") }
+
+// finishExcept acknowledges everything but what names that recording, which stays in hand.
+func (b *bed) finishExcept(id string) {
 	b.t.Helper()
 	for _, t := range tier.All() {
 		c, err := b.js.Consumer(b.t.Context(), queue.Recordings, queue.ConsumerName(t, queue.Live))
@@ -103,8 +107,10 @@ func (b *bed) finish() {
 			b.must(err)
 			n := 0
 			for m := range batch.Messages() {
-				b.must(m.DoubleAck(b.t.Context()))
-				n++
+				if n++; id == "" || !strings.Contains(string(m.Data()), id) {
+					b.stored(t, m)
+					b.must(m.DoubleAck(b.t.Context()))
+				}
 			}
 			if n == 0 {
 				break
@@ -145,6 +151,26 @@ func (b *bed) settled(n int) (out []event.Event) {
 	}
 	b.finish()
 	return out
+}
+
+// stored audits a delivery as the workers do before they acknowledge it.
+func (b *bed) stored(t tier.Tier, m jetstream.Msg) {
+	b.t.Helper()
+	meta, err := m.Metadata()
+	b.must(err)
+	b.must(b.publisher.Audit(b.t.Context(), event.Audit{
+		Kind: event.AuditStored, Tier: t.String(), Time: time.Now(),
+		MsgID: event.DeliveryID(event.AuditStored, t.String(), queue.Recordings, meta.Sequence.Stream),
+	}))
+}
+
+// settledExcept is settled, while one recording stays in hand.
+func (b *bed) settledExcept(id string, n int) {
+	b.t.Helper()
+	for i := range n {
+		b.store(b.accept(fmt.Sprintf("rec-%04d", i)), tier.Primary, tier.Backup)
+	}
+	b.finishExcept(id)
 }
 
 // lose takes everything of a recording in a tier.

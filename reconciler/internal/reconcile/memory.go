@@ -18,6 +18,7 @@ import (
 // that of the first run of all.
 type Memory struct {
 	Cursor          uint64    // where in RECORDINGS a run of what is new begins; 0: nobody knows
+	Seen            uint64    // up to where the last one has looked
 	Primary, Backup int64     // what the last full run counted in each store
 	Turn            int64     // of the closer looks of full runs
 	NewAt, FullAt   time.Time // when the last good one of each scope began
@@ -27,6 +28,7 @@ type Memory struct {
 // The names of the counts by which memory is kept.
 const (
 	countCursor  = "cursor"
+	countSeen    = "seen"
 	countPrimary = "primaryKeys"
 	countBackup  = "backupKeys"
 	countTurn    = "turn"
@@ -37,7 +39,7 @@ const (
 
 func (m Memory) counts() map[string]int64 {
 	return map[string]int64{
-		countCursor: int64(m.Cursor), countPrimary: m.Primary, countBackup: m.Backup, countTurn: m.Turn, countNewAt: seconds(m.NewAt),
+		countCursor: int64(m.Cursor), countSeen: int64(m.Seen), countPrimary: m.Primary, countBackup: m.Backup, countTurn: m.Turn, countNewAt: seconds(m.NewAt),
 		countFullAt: seconds(m.FullAt), countRenewed: int64(m.Renewed),
 	}
 }
@@ -90,7 +92,7 @@ func read(body []byte) Memory {
 	}
 	c := e.Data.Counts
 	return Memory{
-		Cursor: uint64(max(c[countCursor], 0)), Primary: c[countPrimary], Backup: c[countBackup], Turn: c[countTurn],
+		Cursor: uint64(max(c[countCursor], 0)), Seen: uint64(max(c[countSeen], 0)), Primary: c[countPrimary], Backup: c[countBackup], Turn: c[countTurn],
 		NewAt: moment(c[countNewAt]), FullAt: moment(c[countFullAt]), Renewed: uint64(max(c[countRenewed], 0)),
 	}
 }
@@ -102,7 +104,7 @@ func (m Memory) after(o Options, out Result, began time.Time, failed error) Memo
 	}
 	m.Renewed = out.Through
 	if o.Scope == plan.New {
-		m.Cursor, m.NewAt = out.Plan.Cursor, began
+		m.Cursor, m.Seen, m.NewAt = out.Plan.Cursor, out.Plan.Seen, began
 		return m
 	}
 	m.Primary, m.Backup = out.Plan.Counts.Primary, out.Plan.Counts.Backup

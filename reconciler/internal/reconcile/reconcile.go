@@ -118,7 +118,7 @@ func (r *Runner) renew(ctx context.Context, last Memory, out *Result) error {
 // plan makes the plan of a run of that scope.
 func (r *Runner) plan(ctx context.Context, o Options, last Memory) (*plan.Plan, error) {
 	if o.Scope == plan.New {
-		return r.Planner.NewOnly(ctx, last.Cursor, r.Every)
+		return r.Planner.NewOnly(ctx, plan.Since{From: last.Cursor, Seen: last.Seen, Day: r.Every})
 	}
 	opts := plan.Options{Deep: o.Scope == plan.Deep, Turn: int(last.Turn)}
 	if !o.AcceptShorter {

@@ -270,3 +270,26 @@ func TestWhatWasForgottenIsNeverBroughtBack(t *testing.T) {
 		t.Errorf("%d were sent, %d entries left", n, b.entries())
 	}
 }
+
+// given an event that stays unfinished, when runs are made while others come and are confirmed, then each looks at what is
+// new and what is not confirmed, and not at all that came since again.
+func TestAnEventThatStaysOpenDoesNotHaveAllLookedAtAgain(t *testing.T) {
+	b := newBed(t)
+	b.accept("rec-stuck")
+	b.settledExcept("rec-stuck", 20)
+	if r := b.run(Options{Scope: plan.New}); r.Plan.Expected != 21 || r.Confirmed != 20 || r.Plan.Cursor != 1 || r.Plan.Seen != 21 {
+		t.Fatalf("the first: %d looked at, %d confirmed, cursor %d, seen %d", r.Plan.Expected, r.Confirmed, r.Plan.Cursor, r.Plan.Seen)
+	}
+	late := b.accept("rec-late")
+	b.store(late, tier.Primary)
+	b.finishExcept("rec-stuck")
+	r := b.run(Options{Scope: plan.New})
+	if got := b.found(r); !slices.Equal(got, []string{"missing_backup backup recordings/rec-late.wav copy"}) || r.Plan.Expected != 1 || r.Plan.Cursor != 1 {
+		t.Errorf("the second: %d looked at, found %v, cursor %d", r.Plan.Expected, got, r.Plan.Cursor)
+	}
+	b.store(late, tier.Backup)
+	b.finishExcept("rec-stuck")
+	if r := b.run(Options{Scope: plan.New}); len(b.found(r)) != 0 || r.Confirmed != 1 || r.Plan.Expected > 2 {
+		t.Errorf("the third: %d looked at, found %v, %d confirmed", r.Plan.Expected, b.found(r), r.Confirmed)
+	}
+}
