@@ -80,15 +80,17 @@ func (a *app) root() *cobra.Command {
 	var describe bool
 	root := &cobra.Command{
 		Use:   program,
-		Short: "Provision, inspect and repair Twinreel",
-		Long: `The operator's command line of Twinreel: it provisions JetStream, shows recordings, tiers and dead letters, pauses tiers,
-sends dead letters again or discards them. With run it stays in the foreground: it serves the record API and takes care of
-dead letters whose copy is elsewhere.
+		Short: "Compare, repair, audit and operate Twinreel",
+		Long: `Proves that both stores hold what was acknowledged, mends what can be mended, and writes down what it found; and the
+operator's command line of Twinreel. With run it stays in the foreground and does so by itself.
 
 All settings come from the environment (see --settings); a command needs only those of what it talks to. Results go to
-stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage or settings.`,
-		Example: `  reconciler run
+stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage or settings;
+once and doctor: 3, something needs work.`,
+		Example: `  reconciler doctor
   reconciler provision
+  reconciler run
+  reconciler once --dry-run
   reconciler tiers -o json
   reconciler dlq list --tier primary --since 24h
   reconciler --settings -o json`,
