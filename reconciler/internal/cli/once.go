@@ -248,7 +248,7 @@ func writeRunJSON(w io.Writer, p *plan.Plan, tail runTail) error {
 		}
 		sep = ",\n    "
 	}
-	b, err := json.MarshalIndent(tail, "  ", "  ")
+	b, err := json.MarshalIndent(tail, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -256,7 +256,7 @@ func writeRunJSON(w io.Writer, p *plan.Plan, tail runTail) error {
 	if p.Len() == 0 {
 		end = "],"
 	}
-	_, err = fmt.Fprintf(w, "%s%s\n}\n", end, strings.TrimSuffix(strings.TrimPrefix(string(b), "{"), "\n  }"))
+	_, err = fmt.Fprintf(w, "%s%s\n}\n", end, strings.TrimSuffix(strings.TrimPrefix(string(b), "{"), "\n}"))
 	return err
 }
 
