@@ -78,7 +78,10 @@ func TestBoundsPartTheLedgerEvenly(t *testing.T) {
 		t.Fatalf("got %v, %v", bounds, err)
 	}
 	part := make([]int, 8)
-	for page := range l.Pages() {
+	for page, err := range l.Pages() {
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, x := range page {
 			i, _ := slices.BinarySearch(bounds, x.Key) // keys up to a bound are before it
 			part[i]++

@@ -94,8 +94,8 @@ func TestAGarbledReadingIsNoCopysFault(t *testing.T) {
 				b.Stores[tier.Primary] = &garbling{Reader: b.stores[tier.Primary], key: key, few: few}
 				b.runFor(time.Hour)
 				b.wantJudged(tier.Primary, map[Verdict]int{Unsteady: 1})
-				if b.paper.notes != 0 {
-					t.Errorf("noted: %+v", b.paper.noted)
+				if b.paper.count() != 0 {
+					t.Errorf("%d notes", b.paper.count())
 				}
 			})
 		})
