@@ -34,7 +34,9 @@ func TestACallSendsItsTokenAndTakesItsTurn(t *testing.T) {
 
 func TestACallFetchesATokenThatIsRefusedAnewOnce(t *testing.T) {
 	endpoint := granting(t)
-	s := serve(t, inTurn(status(http.StatusUnauthorized), status(http.StatusOK), status(http.StatusUnauthorized)))
+	s := serve(t, inTurn(status(http.StatusUnauthorized), status(http.StatusOK), func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
 	api := open(t, platform.Config{Rate: 10, OAuth: client(endpoint)}, &turns{}, s, endpoint)
 	c := api.Caller(settings.Secret{})
 	if a, err := c.Call(t.Context(), http.MethodGet, s.URL, nil); err != nil || a.Status != http.StatusOK || len(s.requests()) != 2 {

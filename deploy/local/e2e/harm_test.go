@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/twinreel/twinreel/deploy/local/internal/outside"
 	"github.com/twinreel/twinreel/deploy/local/internal/platform"
 )
 
@@ -23,6 +26,7 @@ type vandal struct {
 	s3     *s3.Client
 	bucket string
 	azure  *container.Client
+	stores []outside.Store
 }
 
 func (b *bed) vandal() vandal {
@@ -32,7 +36,9 @@ func (b *bed) vandal() vandal {
 	b.must(err)
 	azure, err := container.NewClientWithSharedKeyCredential(w.Azure.ContainerURL(), cred, nil)
 	b.must(err)
-	return vandal{b.t, w.S3.Client(w.S3.Root), w.S3.Bucket, azure}
+	stores, err := outside.Of(w)
+	b.must(err)
+	return vandal{b.t, w.S3.Client(w.S3.Root), w.S3.Bucket, azure, stores}
 }
 
 func (v vandal) must(what string, err error) {
@@ -96,6 +102,32 @@ func (v vandal) retag(tier, key string) {
 	}
 	_, err := v.s3.PutObjectTagging(v.t.Context(), &s3.PutObjectTaggingInput{Bucket: &v.bucket, Key: &key, Tagging: &types.Tagging{TagSet: set}})
 	v.must("retag "+key, err)
+}
+
+// flip changes a byte of the first object of the sealed log whose key holds that part, and returns its key.
+func (v vandal) flip(tier, part string) string {
+	v.t.Helper()
+	for _, store := range v.stores {
+		if store.Name() != tier {
+			continue
+		}
+		all, err := store.List(v.t.Context())
+		v.must("list", err)
+		for _, e := range all {
+			if !strings.HasPrefix(e.Key, "audit/") || !strings.Contains(e.Key, part) {
+				continue
+			}
+			_, r, err := store.Open(v.t.Context(), e)
+			v.must("read "+e.Key, err)
+			body, err := io.ReadAll(r)
+			v.must("read "+e.Key, errors.Join(err, r.Close()))
+			body[len(body)/2] ^= 1
+			v.write(tier, e.Key, body)
+			return e.Key
+		}
+	}
+	v.t.Fatalf("there is no %s in %s", part, tier)
+	return ""
 }
 
 // found is what a run said, in a form that can be compared: "kind tier key", how often.

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -79,7 +80,7 @@ func (b *bed) killAll(seed uint64) {
 		all.Go(func() { b.killAfter(p, after) })
 	}
 	after := time.Duration(r.Int64N(int64(50 * time.Millisecond))) // a command lives no longer
-	all.Go(func() { b.killCommand(after) })
+	all.Go(func() { b.killCommand(after, "tiers") })
 	all.Wait()
 }
 
@@ -93,16 +94,18 @@ func (b *bed) killAfter(p *fleet.Program, after time.Duration) {
 	b.should(p.Start())
 }
 
-// killCommand kills `reconciler tiers` in the middle of its work.
-func (b *bed) killCommand(after time.Duration) {
-	cmd := exec.Command(filepath.Join(os.Getenv(testenv.Bin), fleet.Reconciler), "tiers")
+// killCommand kills a command of the reconciler in the middle of its work.
+func (b *bed) killCommand(after time.Duration, args ...string) {
+	cmd := exec.Command(filepath.Join(os.Getenv(testenv.Bin), fleet.Reconciler), args...)
 	cmd.Env, cmd.Dir = b.fleet.Environ(), b.stack.Dir
 	if err := cmd.Start(); err != nil {
 		b.t.Error(err)
 		return
 	}
 	b.pause(after)
-	b.should(cmd.Process.Kill())
+	if err := cmd.Process.Kill(); !errors.Is(err, os.ErrProcessDone) {
+		b.should(err)
+	}
 	_ = cmd.Wait() // says that it was killed
 }
 

@@ -97,7 +97,7 @@ func (b *bed) noLeaksInStreams() {
 	if b.platform == nil || b.stack.NATS.PID() == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	secrets := b.secrets()
 	b.should(b.each(ctx, "AUDIT", func(m *jetstream.RawStreamMsg) { b.leaks("an audit event", m.Data, secrets) }))

@@ -8,8 +8,11 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/twinreel/twinreel/deploy/local/internal/outside"
 	"github.com/twinreel/twinreel/deploy/local/internal/platform"
@@ -109,6 +112,55 @@ func TestWhatIsDoneBehindItsBackIsFoundAndMended(t *testing.T) {
 	}
 	b.noLetters()
 	b.onlyEvidence(evidence)
+	b.neverBroughtBack(all[n-1], evidence)
+	b.sealedAndProven()
+}
+
+// neverBroughtBack has a recording forgotten and deletes it in both stores: two runs and a replay later it is still gone.
+func (b *bed) neverBroughtBack(r *platform.Recording, evidence found) {
+	b.t.Helper()
+	b.command("recording", "forget", r.Key(), "--case", "2026-17", "--reason", "asked for", "--yes")
+	v := b.vandal()
+	for _, t := range []string{"primary", "backup"} {
+		v.destroy(t, media(r))
+		v.destroy(t, sidecar(r))
+	}
+	for range 2 {
+		_, got := b.once(0)
+		b.want("after a recording was forgotten", got, evidence)
+	}
+	b.command("dlq", "replay", "--yes")
+	b.settle()
+	r.SetExpect(platform.ExpectAbsent)
+	b.onlyEvidence(evidence)
+}
+
+// sealedAndProven seals the log, proves it from each store alone, and shows that one flipped byte is found where it is.
+func (b *bed) sealedAndProven() {
+	b.t.Helper()
+	var key struct{ PrivateKey string }
+	b.must(json.Unmarshal([]byte(b.command("audit", "keygen", "-o", "json")), &key))
+	env := []string{"TWINREEL_AUDIT_KEY=" + key.PrivateKey}
+	res, err := b.fleet.CommandWith(b.t.Context(), env, "once")
+	b.must(err)
+	if res.Code != 0 {
+		b.t.Fatalf("once, with a key: exit code %d: %s", res.Code, res.Stderr)
+	}
+	verify := func(code int, words string, args ...string) {
+		b.t.Helper()
+		res, err := b.fleet.CommandWith(b.t.Context(), env, append([]string{"audit", "verify"}, args...)...)
+		b.must(err)
+		if res.Code != code || !strings.Contains(res.Stdout+res.Stderr, words) {
+			b.t.Errorf("audit verify %v: exit code %d, want %d and %q in\n%s%s", args, res.Code, code, words, res.Stdout, res.Stderr)
+		}
+	}
+	verify(0, "")
+	v := b.vandal()
+	for i, t := range []string{"backup", "primary"} {
+		object := v.flip(t, "/tile/8/data/")
+		verify(1, object, "--store", t)
+		verify(i, "", "--store", []string{"primary", "backup"}[i])
+	}
 }
 
 // lettersWithoutCause returns recordings that primary has and backup gave up, because the platform had lost their media.
@@ -218,4 +270,75 @@ func (b *bed) onlyEvidence(evidence found) {
 			b.t.Errorf("the outside reader says: %s", f)
 		}
 	}
+}
+
+// given harm, when runs are killed at every moment of theirs, two are made at once, and two daemons make their own, then it
+// ends as if one run had ended undisturbed.
+func TestRunsThatAreKilledOrDoubledEndTheSame(t *testing.T) {
+	b := newBed(t, setup{platform: platform.Config{Seed: 62}, env: map[string]string{
+		"TWINREEL_RETRY_BASE": "50ms", "TWINREEL_RECONCILE_GRACE": "0s", "TWINREEL_REPAIR_RATE": "50",
+		"TWINREEL_RECONCILE_INTERVAL": "2s", "TWINREEL_FULL_INTERVAL": "4s",
+	}})
+	all := make([]*platform.Recording, 110)
+	for i := range all {
+		all[i] = b.add(platform.Spec{Size: 2000 + int64(i)})
+	}
+	_, err := b.platform.Burst(t.Context(), all, platform.BurstOptions{InFlight: 16})
+	b.must(err)
+	b.settle()
+	want, evidence := found{}, found{}
+	b.harm(all, want, evidence)
+
+	const moments = 12
+	start := time.Now()
+	b.once(3, "--dry-run")
+	whole := time.Since(start) * 2 // with what is sent and confirmed
+	for i := range moments {
+		b.killCommand(whole*time.Duration(i+1)/moments, "once")
+	}
+	var both sync.WaitGroup
+	for range 2 {
+		both.Go(func() {
+			res, err := b.fleet.Command(t.Context(), "once")
+			if err != nil || res.Code != 0 && res.Code != 3 {
+				t.Errorf("one of two runs at once: exit code %d: %s %v", res.Code, res.Stderr, err)
+			}
+		})
+	}
+	both.Wait()
+	for range 2 {
+		_, err := b.fleet.StartReconciler(t.Context())
+		b.must(err)
+	}
+	b.eventually(patience, "a run is in step", func(ctx context.Context) error {
+		res, err := b.fleet.Command(ctx, "once")
+		if err == nil && res.Code != 0 {
+			err = fmt.Errorf("exit code %d: %s", res.Code, res.Stderr)
+		}
+		return err
+	})
+	b.settle()
+	_, got := b.once(0)
+	b.want("at the end", got, evidence)
+	b.onlyEvidence(evidence)
+	for kind, n := range b.sentAgain() {
+		if n > 2 { // a run that was killed between sending and hearing of it may send once more
+			t.Errorf("%s was sent %d times", kind, n)
+		}
+	}
+}
+
+// sentAgain counts the redrives in RECORDINGS, by tier and recording.
+func (b *bed) sentAgain() map[string]int {
+	b.t.Helper()
+	out := map[string]int{}
+	b.must(b.each(b.t.Context(), "RECORDINGS", func(m *jetstream.RawStreamMsg) {
+		var e struct {
+			Data struct{ IdempotencyKey string }
+		}
+		if tier, ok := strings.CutPrefix(m.Subject, "recordings.redrive."); ok && json.Unmarshal(m.Data, &e) == nil {
+			out[tier+" "+e.Data.IdempotencyKey]++
+		}
+	}))
+	return out
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 
@@ -46,7 +47,7 @@ func (i *Inspector) MayCreate(ctx context.Context, key string) (bool, error) {
 	op := "ask whether " + key + " could be created"
 	body := streaming.NopCloser(bytes.NewReader([]byte("never stored")))
 	_, err := i.client.NewBlockBlobClient(key).Upload(ctx, body, &blockblob.UploadOptions{
-		AccessConditions: absentOnly(), TransactionalContentMD5: make([]byte, 16), CPKScopeInfo: i.config.scope(),
+		AccessConditions: absentOnly(), TransactionalValidation: blob.TransferValidationTypeMD5(make([]byte, 16)), CPKScopeInfo: i.config.scope(),
 	})
 	if err == nil {
 		return true, fault.New(fault.Corrupt, fault.Store, op, errDone)

@@ -100,7 +100,7 @@ func open(ctx context.Context, c Config, list []Option) (*bucket, error) {
 		objstore.TuneTransport(t, objstore.StallTimeout)
 	})
 	load := func(ctx context.Context) (aws.Config, error) {
-		return config.LoadDefaultConfig(ctx, append(more, config.WithRegion(c.Region), config.WithHTTPClient(client),
+		return config.LoadDefaultConfig(ctx, append(more, config.WithRegion(c.Region), config.WithHTTPClient(client), config.WithLogger(logging.Nop{}),
 			config.WithCredentialsCacheOptions(func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = renewBefore }))...)
 	}
 	files := sharedFiles()

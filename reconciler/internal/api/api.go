@@ -19,10 +19,18 @@ import (
 	"github.com/twinreel/twinreel/pkg/fault"
 	"github.com/twinreel/twinreel/pkg/settings"
 	"github.com/twinreel/twinreel/reconciler/internal/history"
+	"github.com/twinreel/twinreel/reconciler/internal/objective"
+	"github.com/twinreel/twinreel/reconciler/internal/reconcile"
 )
 
 // Path is where recordings are asked for: Path + ID, or Path + source/ID.
 const Path = "/api/v1/recordings/"
+
+// ObjectivePath is where the redundancy objective is asked for.
+const ObjectivePath = "/api/v1/objective"
+
+// RunPath is where it is asked how far the run is that is under way.
+const RunPath = "/api/v1/run"
 
 // Times of answering.
 const (
@@ -49,17 +57,28 @@ type Auditor interface {
 // Handler answers the API. Its fields are set before and not changed.
 type Handler struct {
 	// Find returns what is known of a recording. history.ErrUnknown; any other error means that nobody can tell now.
-	Find  func(ctx context.Context, key string) (history.Recording, error)
-	Audit Auditor
-	Token settings.Secret // bearer tokens, one a line; unset: whoever reaches the address, which is then a loopback one
-	Now   func() time.Time
-	Log   *zap.Logger
+	Find func(ctx context.Context, key string) (history.Recording, error)
+	// Objective returns how well the redundancy objective is kept; ok is false where this instance does not measure it. nil:
+	// never.
+	Objective func() (r objective.Report, ok bool)
+	// Progress tells how far this instance's run is; ok is false where none is under way. nil: it makes none.
+	Progress func() (p reconcile.Progress, ok bool)
+	Audit    Auditor
+	Token    settings.Secret // bearer tokens, one a line; unset: whoever reaches the address, which is then a loopback one
+	Now      func() time.Time
+	Log      *zap.Logger
 }
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	who, p := h.who(r)
-	if p == nil {
+	switch {
+	case p != nil:
+	case r.URL.Path == RunPath:
+		p = h.run(w, r)
+	case r.URL.Path == ObjectivePath:
+		p = h.objective(w, r)
+	default:
 		p = h.answer(w, r, who)
 	}
 	if p != nil {
@@ -73,9 +92,8 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, who string) *pr
 	switch {
 	case !ok || name == "":
 		return &problem{http.StatusNotFound, codeNoPath, "ask for " + Path + "<id> or " + Path + "<source>/<recording ID>"}
-	case r.Method != http.MethodGet && r.Method != http.MethodHead:
-		w.Header().Set("Allow", "GET, HEAD")
-		return &problem{http.StatusMethodNotAllowed, codeMethod, "use GET"}
+	case !read(r):
+		return notRead(w)
 	}
 	source, id, err := event.SplitKey(name)
 	if err != nil {
@@ -96,11 +114,56 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, who string) *pr
 		h.Log.Error("a read could not be audited, so it was refused", zap.String("recording_id", key), zap.String("error", fault.Text(err)))
 		return &problem{http.StatusServiceUnavailable, codeUnavailable, "the audit log does not take this read; ask again"}
 	}
+	writeJSON(w, found) // with its timeline
+	return nil
+}
+
+// read reports whether a request only reads.
+func read(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
+
+func notRead(w http.ResponseWriter) *problem {
+	w.Header().Set("Allow", "GET, HEAD")
+	return &problem{http.StatusMethodNotAllowed, codeMethod, "use GET"}
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	_ = json.NewEncoder(w).Encode(found.Record) // the client may be gone
+	_ = json.NewEncoder(w).Encode(v) // the client may be gone
+}
+
+// run writes how far the run is that is under way; "running" is false where this instance makes none now.
+func (h *Handler) run(w http.ResponseWriter, r *http.Request) *problem {
+	if !read(r) {
+		return notRead(w)
+	}
+	out := struct {
+		Running  bool                `json:"running"`
+		Progress *reconcile.Progress `json:"progress"`
+	}{}
+	if h.Progress != nil {
+		if p, ok := h.Progress(); ok {
+			out.Running, out.Progress = true, &p
+		}
+	}
+	writeJSON(w, out)
 	return nil
+}
+
+// objective writes how well the redundancy objective is kept. It holds recordings' IDs and nothing else of them, so that
+// reading it is no read of a recording.
+func (h *Handler) objective(w http.ResponseWriter, r *http.Request) *problem {
+	if !read(r) {
+		return notRead(w)
+	}
+	if h.Objective != nil {
+		if report, ok := h.Objective(); ok {
+			writeJSON(w, report)
+			return nil
+		}
+	}
+	return &problem{http.StatusServiceUnavailable, codeUnavailable, "this instance does not lead, and the leader alone measures it; ask another, or run reconciler objective"}
 }
 
 func (h *Handler) audit(ctx context.Context, key, who string) error {

@@ -121,9 +121,10 @@ func (l *Log) Open(e epoch.ID, serial int64, note []byte) (checkpoint.Checkpoint
 }
 
 // Copies returns for each epoch that has a checkpoint, oldest first, the stores that hold it, the furthest first. A store that
-// does not answer, or whose last checkpoint is not believed, is left out as long as another does.
+// does not answer is left out as long as another does, and so is a copy of an epoch whose last checkpoint is not believed as
+// long as the other store has one that is.
 func (l *Log) Copies(ctx context.Context) ([][]Copy, error) {
-	all := map[epoch.ID][]Copy{}
+	all, doubted := map[epoch.ID][]Copy{}, map[epoch.ID]error{}
 	var missing []error
 	answered := 0
 	for _, t := range tier.All() {
@@ -131,7 +132,7 @@ func (l *Log) Copies(ctx context.Context) ([][]Copy, error) {
 		if r == nil {
 			continue
 		}
-		if err := l.copies(ctx, t, r, all); err != nil {
+		if err := l.copies(ctx, t, r, all, doubted); err != nil {
 			missing = append(missing, fmt.Errorf("the log in %s: %w", t, err))
 			continue
 		}
@@ -139,6 +140,12 @@ func (l *Log) Copies(ctx context.Context) ([][]Copy, error) {
 	}
 	if answered == 0 {
 		return nil, errors.Join(append(missing, errors.New("no store's log can be read"))...)
+	}
+	for _, e := range slices.Sorted(maps.Keys(doubted)) {
+		missing = append(missing, doubted[e])
+		if len(all[e]) == 0 {
+			return nil, errors.Join(missing...)
+		}
 	}
 	for _, err := range missing {
 		if l.Aside != nil {
@@ -155,28 +162,45 @@ func (l *Log) Copies(ctx context.Context) ([][]Copy, error) {
 }
 
 // copies adds what one store has.
-func (l *Log) copies(ctx context.Context, t tier.Tier, r objstore.Reader, all map[epoch.ID][]Copy) error {
+func (l *Log) copies(ctx context.Context, t tier.Tier, r objstore.Reader, all map[epoch.ID][]Copy, doubted map[epoch.ID]error) error {
 	list, err := Epochs(ctx, r)
 	if err != nil {
 		return err
 	}
-	found := map[epoch.ID]Copy{}
-	for _, e := range list {
-		note, serial, err := Last(ctx, r, e, 0)
-		if err != nil {
+	found := make([]*Copy, len(list))
+	doubts := make([]error, len(list))
+	err = fetch.Each(ctx, len(list), func(ctx context.Context, i int) error {
+		note, serial, err := Last(ctx, r, list[i], 0)
+		if err != nil || serial == 0 { // begun, and not yet sealed
 			return err
 		}
-		if serial == 0 {
-			continue // begun, and not yet sealed
-		}
-		c, err := l.Open(e, serial, note)
+		c, err := l.Open(list[i], serial, note)
 		if err != nil {
-			return err
+			doubts[i] = fmt.Errorf("the log in %s: %w", t, err)
+			return nil
 		}
-		found[e] = Copy{Tier: t, Reader: r, Checkpoint: c, Note: note}
+		found[i] = &Copy{Tier: t, Reader: r, Checkpoint: c, Note: note}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
-	for e, c := range found {
-		all[e] = append(all[e], c)
+	for i, e := range list {
+		if doubts[i] != nil {
+			doubted[e] = errors.Join(doubted[e], doubts[i])
+		}
+		if found[i] != nil {
+			all[e] = append(all[e], *found[i])
+		}
 	}
 	return nil
+}
+
+// First returns the first checkpoint of a copy's epoch: its Previous names the epoch before.
+func (l *Log) First(ctx context.Context, c Copy) (checkpoint.Checkpoint, error) {
+	note, err := fetch.All(ctx, c.Reader, checkpoint.Key(c.Epoch, 1))
+	if err != nil {
+		return checkpoint.Checkpoint{}, err
+	}
+	return l.Open(c.Epoch, 1, note)
 }

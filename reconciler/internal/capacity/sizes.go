@@ -18,7 +18,7 @@ const (
 	overheadBytes  = 256     // of one stored message: subject, headers, checksum
 	letterBytes    = eventBytes + 512
 	auditBytes     = 700 // one audit event
-	auditEvents    = 2.2 // of one recording: stored in each tier, and a share of the rest
+	auditEvents    = 3.2 // of one recording: stored in each tier, confirmed, and a share of the rest
 	letterShare    = 0.01
 	lettersDays    = 90
 	withoutSealing = 7 * 24 * time.Hour // as long as AUDIT lasts with no reconciler running

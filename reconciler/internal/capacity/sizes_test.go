@@ -23,10 +23,10 @@ func TestForDayIsTheSumOfWhatIsKept(t *testing.T) {
 		maxAge, ttl                time.Duration
 		recordings, letters, audit int64 // bytes, before rounding up to whole MiB
 	}{
-		// 100000 × 2304 B × 30 d × 1.25; 1000 × 2816 B × 90 d × 1.25; 220000 × 956 B × 14 d × 2.2
-		{"a hundred thousand", 100_000, month, week, 8_640_000_000, 316_800_000, 6_477_856_000},
-		{"half the age, half the bytes", 100_000, month / 2, week, 4_320_000_000, 316_800_000, 6_477_856_000},
-		{"a day of ledger: eight days of audit", 100_000, month, day, 8_640_000_000, 316_800_000, 3_701_632_000},
+		// 100000 × 2304 B × 30 d × 1.25; 1000 × 2816 B × 90 d × 1.25; 320000 × 956 B × 14 d × 2.2
+		{"a hundred thousand", 100_000, month, week, 8_640_000_000, 316_800_000, 9422336000},
+		{"half the age, half the bytes", 100_000, month / 2, week, 4_320_000_000, 316_800_000, 9422336000},
+		{"a day of ledger: eight days of audit", 100_000, month, day, 8_640_000_000, 316_800_000, 5384192000},
 		{"one: the smallest streams", 1, month, week, smallest, smallest, smallest},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -18,7 +18,7 @@ type keyPair struct {
 }
 
 func (a *app) audit() *cobra.Command {
-	return parent("audit", "The compliance log", a.auditKeygen())
+	return parent("audit", "The compliance log", a.auditShow(), a.auditVerify(), a.auditEvidence(), a.auditKeygen())
 }
 
 func (a *app) auditKeygen() *cobra.Command {
@@ -28,7 +28,10 @@ func (a *app) auditKeygen() *cobra.Command {
 		Short: "Make a key that signs the audit log",
 		Long: `Make a new Ed25519 key that signs the audit log's checkpoints (signed notes, as in golang.org/x/mod/sumdb/note). The
 private key is for TWINREEL_AUDIT_KEY, best as a file named by TWINREEL_AUDIT_KEY_FILE; the verifier key is public: hand it
-to whoever is to verify the log. The key is printed once and kept nowhere.`,
+to whoever is to verify the log. The key is printed once and kept nowhere.
+
+To change the key, make one of the same name and put it into the first line of TWINREEL_AUDIT_KEY, with the old one's verifier
+key in a line below, so that what it signed is still believed.`,
 		Example: `  reconciler audit keygen --name audit.example.com
   (umask 077; reconciler audit keygen -o json > audit-key.json)`,
 		Args: cobra.NoArgs,

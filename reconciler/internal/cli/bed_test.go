@@ -36,6 +36,7 @@ type bed struct {
 
 func newBed(t *testing.T) *bed {
 	t.Helper()
+	t.Setenv("AWS_EC2_METADATA_DISABLED", "true") // nobody is asked for credentials beyond this machine
 	nc, js := testenv.Account(t, account)
 	return &bed{t, nc, js, queue.NewPublisher(nc, js), map[string]string{
 		"TWINREEL_NATS_URL": testenv.Need(t, testenv.NATSURL), "TWINREEL_NATS_USER": account, "TWINREEL_NATS_PASSWORD": testenv.NATSPassword,

@@ -120,6 +120,7 @@ stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage o
 		a.once(),
 		a.doctor(),
 		a.provision(),
+		a.capacity(),
 		a.tiers(),
 		a.recording(),
 		a.quarantine(),
@@ -128,6 +129,7 @@ stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage o
 		a.audit(),
 		a.webhook(),
 		a.ledgers(),
+		a.objective(),
 	)
 	return root
 }

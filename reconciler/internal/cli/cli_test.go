@@ -19,8 +19,8 @@ func TestWrongUsageIsExitCode2AndSaysWhatIsWanted(t *testing.T) {
 	for args, words := range map[string]string{
 		"":                        "want one of:",
 		"dlq":                     "dlq: want one of: discard list replay show",
-		"recording":               "want one of: show",
-		"audit":                   "want one of: keygen",
+		"recording":               "want one of: forget get show",
+		"audit":                   "want one of: evidence keygen show verify",
 		"nope":                    `"nope"`,
 		"dlq nope":                `"nope"`,
 		"--nope":                  "--nope",

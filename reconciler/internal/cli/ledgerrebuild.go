@@ -109,7 +109,11 @@ func (a *app) rebuilding() func(rebuild.Result) {
 
 func writeRebuilt(w io.Writer, r rebuild.Result) error {
 	return writeTable(w, nil, [][]string{
-		{"copies proven by their store", number(r.Copies)}, {"told of, and not there", number(r.Missing)}, {"open letters", number(r.Letters)},
-		{"events read", number(r.Events)}, {"left out: forgotten", number(r.Forgotten)}, {"writes that changed Redis", number(r.Written)},
+		{"copies proven by their store", number(r.Copies)},
+		{"told of, and not there", number(r.Missing)},
+		{"open letters", number(r.Letters)},
+		{"events read", number(r.Events)},
+		{"left out: forgotten", number(r.Forgotten)},
+		{"writes that changed Redis", number(r.Written)},
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/twinreel/twinreel/pkg/ledger/redisledger"
+	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/reconciler/internal/audit"
 	"github.com/twinreel/twinreel/reconciler/internal/config"
 	"github.com/twinreel/twinreel/reconciler/internal/daemon"
@@ -55,6 +56,8 @@ no more once they are. Before an event is sent its evidence is looked at again, 
 
 One run sends at most a tenth of the recordings again, and at least 100. Above that it sends nothing, says so, and shows the
 plan's ID: once --approve PLAN-ID carries out that very plan.
+
+With TWINREEL_AUDIT_KEY it also seals the audit log up to the run; without, the daemon does.
 
 Exit code 0: in step. 3: differences that need work remain – also those just sent again, which a later run confirms.`,
 		Example: `  reconciler once --dry-run
@@ -109,9 +112,34 @@ func (a *app) runOnce(ctx context.Context, flags onceFlags) error {
 		return err
 	}
 	a.sayRun(result, flags)
+	if err := a.seal(ctx, s, conn, flags); err != nil {
+		return err
+	}
 	if result.Remaining > 0 {
 		return exitDiffers
 	}
+	return nil
+}
+
+// seal seals what the run has written into the log, where the command has the key; else the daemon does.
+func (a *app) seal(ctx context.Context, s config.Once, conn *connection, flags onceFlags) error {
+	if flags.dryRun || !s.Seal.Key.IsSet() {
+		return nil
+	}
+	stores, err := daemon.OpenStores(ctx, s.Stores, func(string) {})
+	if err != nil {
+		return err
+	}
+	sealer, err := daemon.NewSealer(ctx, daemon.Sealing{
+		JS: conn.js, Publisher: queue.NewPublisher(conn.nc, conn.js), Stores: s.Stores, Readers: stores, Keys: s.Seal.Keys, TTL: s.Redis.TTL, Log: zap.NewNop(),
+	})
+	if err != nil {
+		return err
+	}
+	if err := sealer.Once(ctx); err != nil {
+		return fmt.Errorf("the run is done; its log could not be sealed: %w", err)
+	}
+	a.say("the audit log is sealed")
 	return nil
 }
 

@@ -67,8 +67,8 @@ func TestProvisionPerDaySizesTheStreams(t *testing.T) {
 	b := newBed(t)
 	b.env["TWINREEL_RECORDINGS_MAX_AGE"] = "240h"
 	r := b.ok("provision", "--per-day", "10000")
-	// 10000 × 2304 B × 10 d × 1.25; 100 × 2816 B × 90 d × 1.25 below the smallest; 22000 × 956 B × 14 d × 2.2
-	for stream, want := range map[string]int64{queue.Recordings: 275 << 20, queue.DeadLetters: 64 << 20, queue.Audit: 618 << 20} {
+	// 10000 × 2304 B × 10 d × 1.25; 100 × 2816 B × 90 d × 1.25 below the smallest; 32000 × 956 B × 14 d × 2.2
+	for stream, want := range map[string]int64{queue.Recordings: 275 << 20, queue.DeadLetters: 64 << 20, queue.Audit: 899 << 20} {
 		if got := b.maxBytes(stream); got != want {
 			t.Errorf("%s: got %d, want %d", stream, got, want)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/twinreel/twinreel/pkg/ledger"
 	"github.com/twinreel/twinreel/pkg/objstore"
 	"github.com/twinreel/twinreel/pkg/tier"
+	"github.com/twinreel/twinreel/reconciler/internal/audit"
 	"github.com/twinreel/twinreel/reconciler/internal/config"
 	"github.com/twinreel/twinreel/reconciler/internal/daemon"
 	"github.com/twinreel/twinreel/reconciler/internal/erasure"
@@ -94,11 +95,17 @@ func (a *app) finder(ctx context.Context, conn *connection, r ledger.Record, err
 		},
 		Letters: func(ctx context.Context, key string) ([]letters.Full, error) { return letters.Find(ctx, conn.js, key) },
 		Aside:   a.aside,
-		Log:     history.Log(conn.js, nil),
 	}
+	stores := a.configuredStores(ctx)
 	if err != nil {
-		f.Stores = a.stores(ctx)
+		stores = a.stores(ctx)
+		f.Stores = stores
 	}
+	var sealed history.Sealed
+	if stores != nil {
+		sealed = history.FromSealed(conn.js, &audit.Log{Stores: stores})
+	}
+	f.Log = history.Log(history.Search(conn.js), sealed)
 	f.Erased = func(ctx context.Context, key string) (erasure.Tombstone, error) {
 		stones, err := erasure.Open(ctx, conn.js)
 		if err != nil {
@@ -124,6 +131,19 @@ func (a *app) aside(who string, err error) {
 	default:
 		a.say("%s cannot be asked: %s", who, fault.Text(err))
 	}
+}
+
+// configuredStores returns the stores, none where their settings are not given: then what is sealed is not told.
+func (a *app) configuredStores(ctx context.Context) map[tier.Tier]objstore.Reader {
+	var s config.Stores
+	if a.load(&s) != nil {
+		return nil
+	}
+	out, err := daemon.OpenStores(ctx, s, func(string) {})
+	if err != nil {
+		return nil
+	}
+	return out
 }
 
 // stores returns the stores, none where their settings are of no use: what the streams know needs NATS alone.

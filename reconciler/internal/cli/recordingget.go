@@ -238,7 +238,11 @@ func writeGot(w io.Writer, r got) error {
 		version += ", version " + r.VersionID
 	}
 	return writeTable(w, nil, [][]string{
-		{"recording", r.IdempotencyKey}, {"file", r.File}, {"from", r.Tier.String() + ": " + version}, {"size", bytesText(r.Size)},
-		{"sha256", r.SHA256}, {"crc64nvme", r.CRC64NVME},
+		{"recording", r.IdempotencyKey},
+		{"file", r.File},
+		{"from", r.Tier.String() + ": " + version},
+		{"size", bytesText(r.Size)},
+		{"sha256", r.SHA256},
+		{"crc64nvme", r.CRC64NVME},
 	})
 }

@@ -17,8 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"github.com/twinreel/twinreel/pkg/digest"
 	"github.com/twinreel/twinreel/pkg/event"
 	"github.com/twinreel/twinreel/pkg/ledger"
@@ -28,6 +26,7 @@ import (
 	"github.com/twinreel/twinreel/pkg/settings"
 	"github.com/twinreel/twinreel/pkg/testenv"
 	"github.com/twinreel/twinreel/pkg/tier"
+	"github.com/twinreel/twinreel/reconciler/internal/history"
 )
 
 // patience is how long a test waits for what should happen soon.
@@ -47,20 +46,19 @@ func until(t *testing.T, what string, met func() bool) {
 	}
 }
 
+// auditKey signs the audit log of all tests: they share the stores, and so one log, in which each test's stream is an epoch.
+const auditKey = "PRIVATE+KEY+audit.example.com+8390914a+AVJx0xb2HdHQhW2tDGJmIQm5R0D1gR3Qw715AFzVHb1k"
+
 // withStores sets what `run` needs beyond the bed: both real stores under the reader's identity, and a key.
 func (b *bed) withStores() *bed {
 	b.t.Helper()
-	key, _, err := note.GenerateKey(rand.Reader, "audit.example.com")
-	if err != nil {
-		b.t.Fatal(err)
-	}
 	for name, value := range map[string]string{
 		"TWINREEL_S3_ENDPOINT": testenv.Need(b.t, testenv.S3Endpoint), "TWINREEL_S3_REGION": testenv.Need(b.t, testenv.S3Region),
 		"TWINREEL_S3_BUCKET": testenv.Need(b.t, testenv.S3Bucket), "TWINREEL_S3_PATH_STYLE": "true",
 		"AWS_ACCESS_KEY_ID": testenv.Need(b.t, testenv.S3ReaderKey), "AWS_SECRET_ACCESS_KEY": testenv.Need(b.t, testenv.S3ReaderSecret),
 		"TWINREEL_AZURE_SERVICE_URL": testenv.Need(b.t, testenv.AzureServiceURL), "TWINREEL_AZURE_CONTAINER": testenv.Need(b.t, testenv.AzureContainer),
 		"TWINREEL_AZURE_ACCOUNT_NAME": testenv.Need(b.t, testenv.AzureAccountName), "TWINREEL_AZURE_ACCOUNT_KEY": testenv.Need(b.t, testenv.AzureAccountKey),
-		"TWINREEL_AUDIT_KEY": key, "TWINREEL_ADMIN_ADDR": "127.0.0.1:0", "TWINREEL_API_ADDR": "127.0.0.1:0", "TWINREEL_DRAIN_TIMEOUT": "5s",
+		"TWINREEL_AUDIT_KEY": auditKey, "TWINREEL_ADMIN_ADDR": "127.0.0.1:0", "TWINREEL_API_ADDR": "127.0.0.1:0", "TWINREEL_DRAIN_TIMEOUT": "5s",
 	} {
 		b.env[name] = value
 	}
@@ -197,31 +195,38 @@ func put(t *testing.T, w objstore.Writer, e event.Event, media []byte) {
 }
 
 func TestRunServesWhatIsKnownOfARecording(t *testing.T) {
-	b := provisioned(t).withStores()
+	b := provisioned(t).withStores().inProcess()
 	d := b.launch().ready()
 	for i := range 10 { // each the very moment after its acknowledgement
 		id := fmt.Sprint("rec-", rand.Text())
 		b.accept(queue.Both, recordingEvent("emea", id, i))
 		code, body := d.get(d.api + "emea/" + id)
-		if r := decode[ledger.Record](t, body); code != http.StatusOK || r.Status != ledger.Pending || r.RecordingID != id {
+		if r := decode[history.Recording](t, body); code != http.StatusOK || r.Status != ledger.Pending || r.RecordingID != id {
 			t.Fatalf("%d %s", code, body)
 		}
 	}
 	id := "rec-" + rand.Text()
 	b.store(id, tier.Backup, storedAt())
-	if code, body := d.get(d.api + id); code != http.StatusOK || decode[ledger.Record](t, body).Status != ledger.Partial {
+	if code, body := d.get(d.api + id); code != http.StatusOK || decode[history.Recording](t, body).Status != ledger.Partial {
 		t.Errorf("in Redis: %d %s", code, body)
 	}
 	long := recordingEvent("default", "rec-"+rand.Text(), 1) // in a store alone
 	put(t, b.backup(), long, []byte("RIFF media"))
 	code, body := d.get(d.api + long.Data.RecordingID)
-	if r := decode[ledger.Record](t, body); code != http.StatusOK || r.Status != ledger.Partial || r.Backup == nil || r.Backup.Key != long.Data.ObjectKey || r.Size != 10 {
+	if r := decode[history.Recording](t, body); code != http.StatusOK || r.Status != ledger.Partial || r.Backup == nil || r.Backup.Key != long.Data.ObjectKey || r.Size != 10 {
 		t.Errorf("in a store: %d %s", code, body)
+	}
+	if code, body := d.get(d.api + long.Data.RecordingID); code != http.StatusOK || !strings.Contains(body, "read, by local@127.0.0.1") {
+		t.Errorf("the second read does not tell of the first: %d %s", code, body)
+	}
+	b.ok("recording", "forget", id, "--case", "c-1", "--reason", "erasure request", "--yes")
+	if code, body := d.get(d.api + id); code != http.StatusOK || decode[history.Recording](t, body).Status != ledger.Forgotten {
+		t.Errorf("forgotten: %d %s", code, body)
 	}
 	if code, body := d.get(d.api + "rec-" + rand.Text()); code != http.StatusNotFound || !strings.Contains(body, "unknown_recording") {
 		t.Errorf("unknown: %d %s", code, body)
 	}
-	if a := b.audited("audit.read.all"); len(a) != 12 || a[11].IdempotencyKey != long.Data.RecordingID || a[11].By != "local@127.0.0.1" {
+	if a := b.audited("audit.read.all"); len(a) != 14 || a[11].IdempotencyKey != long.Data.RecordingID || a[11].By != "local@127.0.0.1" {
 		t.Errorf("audited %+v", a)
 	}
 	d.stop()

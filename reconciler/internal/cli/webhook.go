@@ -173,11 +173,7 @@ func (a *app) platformClient(s any, p *config.Platform, r *redisledger.Config) (
 func (a *app) printOutcome(o register.Outcome) error {
 	o.Webhook = o.Webhook.Shown()
 	return a.printOne(o, func(w io.Writer) error {
-		rows := [][]string{{"webhook", o.Action}}
-		for _, row := range webhookRows(o.Webhook) {
-			rows = append(rows, row)
-		}
-		return writeTable(w, nil, rows)
+		return writeTable(w, nil, append([][]string{{"webhook", o.Action}}, webhookRows(o.Webhook)...))
 	})
 }
 

@@ -16,6 +16,7 @@ type Once struct {
 	Reconcile Reconcile
 	Retention Retention
 	Repair    Repair
+	Seal      Seal
 }
 
 // Reconcile is when runs are made, and by what they judge.

@@ -23,7 +23,6 @@ type Run struct {
 	Repair  Repair
 	Scrub   Scrub
 	Audit   Audit
-	Room    Room
 
 	Reconcile Reconcile
 	Retention Retention
@@ -33,6 +32,21 @@ type Run struct {
 type Stores struct {
 	S3    s3store.Config
 	Azure azstore.Config
+}
+
+// Primary is for commands that read one store alone.
+type Primary struct {
+	S3 s3store.Config
+}
+
+// Backup is for commands that read one store alone.
+type Backup struct {
+	Azure azstore.Config
+}
+
+// AuditKey is the audit log's key where it is only read: the public half is in it.
+type AuditKey struct {
+	Key settings.Secret `env:"TWINREEL_AUDIT_KEY" meaning:"key that signs the audit log, as made by reconciler audit keygen; further lines: keys of before, or their verifier keys"`
 }
 
 // API is how the record API is served.
@@ -115,6 +129,17 @@ func (a *Audit) Check() []settings.Problem {
 	}
 	return nil
 }
+
+// Seal is Audit for a command that seals only where it has the key.
+type Seal struct {
+	Key settings.Secret `env:"TWINREEL_AUDIT_KEY" meaning:"key that signs the audit log, as made by reconciler audit keygen"`
+}
+
+// Check implements settings.Checker.
+func (s *Seal) Check() []settings.Problem { return (&Audit{Key: s.Key}).Check() }
+
+// Keys returns the keys as they are now.
+func (s *Seal) Keys() (checkpoint.Keys, error) { return (&Audit{Key: s.Key}).Keys() }
 
 // Keys returns the keys as they are now: the file may have changed.
 func (a *Audit) Keys() (checkpoint.Keys, error) { return checkpoint.ParseKeys(a.Key.Lines()) }

@@ -13,7 +13,6 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/time/rate"
 
-	"github.com/twinreel/twinreel/pkg/fault"
 	"github.com/twinreel/twinreel/pkg/lease"
 	"github.com/twinreel/twinreel/pkg/ledger/redisledger"
 	"github.com/twinreel/twinreel/pkg/objstore"
@@ -27,7 +26,7 @@ import (
 	"github.com/twinreel/twinreel/reconciler/internal/config"
 	"github.com/twinreel/twinreel/reconciler/internal/dlq"
 	"github.com/twinreel/twinreel/reconciler/internal/gauges"
-	"github.com/twinreel/twinreel/reconciler/internal/history"
+	"github.com/twinreel/twinreel/reconciler/internal/objective"
 	"github.com/twinreel/twinreel/reconciler/internal/pending"
 	"github.com/twinreel/twinreel/reconciler/internal/reconcile"
 	"github.com/twinreel/twinreel/reconciler/internal/scrub"
@@ -48,10 +47,12 @@ type parts struct {
 	sealer    *seal.Sealer
 	index     *pending.Index
 	letters   *pending.Letters
+	log       *pending.Log
 	gauges    *gauges.Gauges
 	numbers   *reconcile.Metrics // of runs
 	status    reconcile.Status   // of the run that is under way
 	scrubbed  *scrub.Metrics
+	objective *objective.Latest
 }
 
 // Run is the daemon's whole life. NATS, Redis and the stores may be away at any time.
@@ -78,15 +79,18 @@ func Run(ctx context.Context, s *service.Service, c config.Run) error {
 		s.Check("store "+t.String(), false, every(storeLook, answers(stores[t])))
 	}
 	publisher := queue.NewPublisher(nc, js)
-	sealer, err := newSealer(ctx, s, c, js, publisher, stores)
+	sealer, err := NewSealer(ctx, Sealing{
+		JS: js, Publisher: publisher, Stores: c.Stores, Readers: stores, Keys: c.Audit.Keys, TTL: c.Redis.TTL, Metrics: seal.NewMetrics(s.Registry), Log: s.Log,
+	})
 	if err != nil {
 		return err
 	}
 	p := &parts{
 		Service: s, config: c, nc: nc, js: js, publisher: publisher, redis: redis, stores: stores, sealer: sealer, index: pending.New(js, s.Log),
-		letters: pending.NewLetters(js, s.Log), gauges: gauges.New(js, s.Registry, s.Log),
-		numbers: reconcile.NewMetrics(s.Registry), scrubbed: scrub.NewMetrics(s.Registry),
+		letters: pending.NewLetters(js, s.Log), log: pending.NewLog(js, s.Log), gauges: gauges.New(js, s.Registry, s.Log),
+		numbers: reconcile.NewMetrics(s.Registry), scrubbed: scrub.NewMetrics(s.Registry), objective: &objective.Latest{},
 	}
+	objective.Register(s.Registry, p.objective.Report)
 	return p.run(ctx)
 }
 
@@ -118,38 +122,13 @@ func (p *parts) run(ctx context.Context) error {
 	defer all.Wait()
 	all.Go(func() { p.index.Run(ctx) })
 	all.Go(func() { p.letters.Run(ctx) })
+	all.Go(func() { p.log.Run(ctx) })
 	all.Go(func() { leader.Run(ctx, p.lead) })
 	err = api.Serve(ctx, p.Drain(), l, &api.Handler{
-		Find: p.find, Audit: p.publisher, Token: p.config.API.Token, Now: time.Now, Log: p.Log,
+		Find: p.find, Objective: p.objective.Report, Progress: p.status.Now, Audit: p.publisher, Token: p.config.API.Token, Now: time.Now, Log: p.Log,
 	}, p.Log)
 	stop()
 	return err
-}
-
-// find looks for one recording.
-func (p *parts) find(ctx context.Context, key string) (history.Recording, error) {
-	f := history.Finder{
-		Record: p.redis.Record,
-		Stream: func(ctx context.Context, key string) (history.Recording, error) {
-			m, err := p.index.Find(ctx, key)
-			if errors.Is(err, pending.ErrUnknown) {
-				return history.Recording{}, history.ErrUnknown
-			}
-			if err != nil {
-				return history.Recording{}, err
-			}
-			return history.FromEvent(key, m), nil
-		},
-		Letters: p.letters.Find,
-		Stores:  p.stores,
-		Aside: func(who string, err error) {
-			if err != nil {
-				p.Log.Warn("a recording's record is put together without an answer", zap.String("recording_id", key), zap.String("of", who),
-					zap.String("error", fault.Text(err)))
-			}
-		},
-	}
-	return f.Find(ctx, key)
 }
 
 // lead is what only the leader does, until ctx ends.
@@ -169,6 +148,7 @@ func (p *parts) lead(ctx context.Context) {
 	all.Go(func() { p.reconcile(ctx) })
 	all.Go(func() { p.sealer.Run(ctx) })
 	all.Go(func() { p.scrub(ctx) })
+	all.Go(func() { p.objective.Run(ctx, objective.New(p.js, p.Log, objective.All)) })
 	follower.Run(ctx)
 }
 

@@ -47,7 +47,7 @@ func (r Retention) lock(ctx context.Context, t tier.Tier) (days int, told bool, 
 	l, err := r.of(t).Lock(ctx)
 	switch {
 	case err != nil:
-		return 0, false, "no days asked for, the store's default not told"
+		return 0, false, "no days asked for, the store's default not told" + reason(err)
 	case l.Default && l.Days == 0:
 		return 0, false, "the container's own policy, whose days are not told"
 	case l.Default:

@@ -3,7 +3,6 @@ package doctor
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/twinreel/twinreel/pkg/objstore"
@@ -82,7 +81,7 @@ func reason(err error) string {
 }
 
 func (id Identity) judge(q question, t tier.Tier, wrong, lacks, untold []string) Check {
-	mend := fmt.Sprintf("give %s the rights that deploy has for it in %s, and no others", id.Role, t)
+	mend := least(id.Role, t)
 	var parts []string
 	for _, one := range []struct {
 		text string
@@ -102,6 +101,22 @@ func (id Identity) judge(q question, t tier.Tier, wrong, lacks, untold []string)
 		return q.warn("use an identity whose role has a condition on the path audit/ instead of a shared access signature, which knows no paths", "%s; it cannot delete", found)
 	}
 	return q.fail(mend, "%s", found)
+}
+
+// least are the least rights that a program needs in a tier's store.
+func least(r Role, t tier.Tier) string {
+	switch {
+	case r == Reconciler && t == tier.Primary:
+		return "permit the reconciler s3:ListBucket, s3:ListBucketVersions, s3:GetBucketVersioning, s3:GetBucketObjectLockConfiguration, s3:GetEncryptionConfiguration, " +
+			"s3:GetLifecycleConfiguration, s3:GetBucketPublicAccessBlock, s3:GetBucketPolicyStatus and on objects s3:GetObject, s3:GetObjectVersion, s3:GetObjectTagging, " +
+			"s3:GetObjectAttributes, s3:GetObjectRetention; s3:PutObject on audit/* alone; and nothing else"
+	case r == Reconciler:
+		return "give the reconciler an identity with the roles Storage Blob Data Reader and Storage Blob Delegator, and one that may add blobs under the condition that their path begins with audit/"
+	case t == tier.Primary:
+		return "permit worker-primary s3:ListBucket, s3:ListBucketMultipartUploads and on objects s3:PutObject, s3:PutObjectTagging, s3:PutObjectRetention, s3:GetObject, " +
+			"s3:GetObjectTagging, s3:GetObjectAttributes, s3:AbortMultipartUpload, s3:ListMultipartUploadParts; and nothing else"
+	}
+	return "give worker-backup a shared access signature of the container with rcwt, or an identity with a role of its own that can read, write and tag blobs; neither delete nor the account's key"
 }
 
 // onlyCreates reports whether all that is too much is creating what is not there.

@@ -101,14 +101,18 @@ func tell(kind event.AuditKind, d event.AuditData) string {
 	return text
 }
 
-// ErrTail is returned beside what was found where AUDIT holds more that is not sealed than is searched.
-var ErrTail = fmt.Errorf("more than %d audit events are not sealed yet, and only the newest were searched", NewestAudited)
+// ErrTail is returned beside what was found where AUDIT holds more that is not sealed than is looked at.
+var ErrTail = errors.New("so many audit events are not sealed yet that only the newest were looked at")
 
 // Sealed is the sealed audit log: it returns what it tells of a recording, and the sequence of AUDIT up to which it has all.
 type Sealed func(ctx context.Context, key string) (told []Entry, through uint64, err error)
 
+// Tail is what of AUDIT is not sealed: it returns what that tells of a recording in events after the sequence that is sealed;
+// whole is false where there are more than were looked at.
+type Tail func(ctx context.Context, key string, sealed uint64) (told []Entry, whole bool, err error)
+
 // Log returns a Finder's Log: what is sealed (nil: nothing is), and behind it what AUDIT holds.
-func Log(js jetstream.JetStream, sealed Sealed) func(ctx context.Context, key string) ([]Entry, error) {
+func Log(tail Tail, sealed Sealed) func(ctx context.Context, key string) ([]Entry, error) {
 	return func(ctx context.Context, key string) ([]Entry, error) {
 		var told []Entry
 		var through uint64
@@ -116,10 +120,17 @@ func Log(js jetstream.JetStream, sealed Sealed) func(ctx context.Context, key st
 		if sealed != nil {
 			told, through, serr = sealed(ctx, key)
 		}
-		tail, whole, err := FromLog(ctx, js, key, through)
+		rest, whole, err := tail(ctx, key, through)
 		if err == nil && !whole {
 			err = ErrTail
 		}
-		return append(told, tail...), errors.Join(serr, err)
+		return append(told, rest...), errors.Join(serr, err)
+	}
+}
+
+// Search is the Tail that searches AUDIT itself: see FromLog.
+func Search(js jetstream.JetStream) Tail {
+	return func(ctx context.Context, key string, sealed uint64) ([]Entry, bool, error) {
+		return FromLog(ctx, js, key, sealed)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/twinreel/twinreel/pkg/event"
@@ -69,13 +70,8 @@ func (f *Finder) tellLog(ctx context.Context, key string, r *Recording) {
 		return
 	}
 	r.named(key)
-	kept := r.Timeline[:0]
-	for _, e := range r.Timeline {
-		if !e.toldBy(fresh) {
-			kept = append(kept, e)
-		}
-	}
-	r.Timeline = append(kept, fresh...)
+	r.Timeline = slices.DeleteFunc(r.Timeline, func(e Entry) bool { return e.toldBy(fresh) })
+	r.Timeline = append(r.Timeline, fresh...)
 }
 
 // toldBy reports whether the log tells the same.

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -66,8 +67,20 @@ func produce(n int) (count int) {
 	return count
 }
 
-// peak runs f and returns how long it took and the most memory, in bytes, that the Go runtime had of the system.
-func peak(f func()) (took time.Duration, most uint64) {
+// worked is the processor time that this process has had: unlike time on the wall it does not hang on who else is at work.
+func worked(t *testing.T) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// peak runs f and returns how much processor time it took and the most memory, in bytes, that the Go runtime had of the
+// system.
+func peak(t *testing.T, f func()) (took time.Duration, most uint64) {
+	t.Helper()
 	runtime.GC()
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -84,9 +97,9 @@ func peak(f func()) (took time.Duration, most uint64) {
 			}
 		}
 	}()
-	start := time.Now()
+	start := worked(t)
 	f()
-	took = time.Since(start)
+	took = worked(t) - start
 	close(stop)
 	<-done
 	return took, most
@@ -105,10 +118,10 @@ func TestTheMergeKeepsPaceInFlatMemory(t *testing.T) {
 	var memory []uint64
 	for _, n := range []int{largest / 10, largest} {
 		var ratios []float64
-		for range 3 {
-			floor, _ := peak(func() { produce(n) })
+		for range 5 {
+			floor, _ := peak(t, func() { produce(n) })
 			var gaps int
-			took, most := peak(func() {
+			took, most := peak(t, func() {
 				counts, err := Merge(listing(n, 1), listing(n, 2), ledgerOf(n, 3), func(r *Row) error {
 					if r.Primary == nil || r.Backup == nil || r.Ledger == nil {
 						gaps++
@@ -127,11 +140,11 @@ func TestTheMergeKeepsPaceInFlatMemory(t *testing.T) {
 			t.Logf("%d keys: %.0f/s, %.2f of the floor's pace, %d MiB", n, float64(n)/took.Seconds(), float64(floor)/float64(took), most>>20)
 		}
 		slices.Sort(ratios)
-		if ratios[1] < 0.5 && !raceEnabled {
-			t.Errorf("%d keys: %.2f of the floor's pace, want 0.5", n, ratios[1])
+		if ratios[2] < 0.5 && !raceEnabled {
+			t.Errorf("%d keys: %.2f of the floor's pace, want 0.5", n, ratios[2])
 		}
 	}
-	small, large := slices.Max(memory[:3]), slices.Max(memory[3:])
+	small, large := slices.Max(memory[:5]), slices.Max(memory[5:])
 	if large > 200<<20 || large > small+(32<<20) {
 		t.Errorf("%d MiB for %d keys, %d MiB for %d", small>>20, largest/10, large>>20, largest)
 	}
@@ -149,7 +162,7 @@ func TestTheLedgersMemoryDoesNotGrowWithIt(t *testing.T) {
 	l := NewLedger(t.TempDir())
 	defer func() { _ = l.Close() }()
 	var read int
-	took, most := peak(func() {
+	took, most := peak(t, func() {
 		for i := range n {
 			id := fmt.Sprintf("rec-%012d", (i*7919)%n)
 			if err := l.Add(Entry{IdempotencyKey: id, ObjectKey: "recordings/" + id + ".wav", First: time.UnixMilli(int64(i)), Newest: time.UnixMilli(int64(i)), Sequence: uint64(i)}); err != nil {

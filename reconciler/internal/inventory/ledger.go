@@ -81,7 +81,8 @@ func Read(m scan.Message, f Floors, now time.Time) (e Entry, ok bool) {
 	}
 	for _, t := range tier.All() {
 		hands := e.In(t)
-		hands.Open = f.Open(t, m.Subject, m.Sequence, now.Sub(m.Stored))
+		// What was sent again excuses nothing: it was missing, and is until it is there.
+		hands.Open = !redrive && f.Open(t, m.Subject, m.Sequence, now.Sub(m.Stored))
 		if m.Subject == queue.RedriveSubject(t) {
 			hands.Sent = m.Sequence
 			if f.Unfinished(t, m.Subject, m.Sequence) {

@@ -43,12 +43,12 @@ func (f *File) Restart() error {
 func (f *File) Keep() error {
 	err := errors.Join(f.Sync(), f.Close())
 	if err == nil && f.force {
-		err = os.Rename(f.File.Name(), f.name)
+		err = os.Rename(f.Name(), f.name)
 	} else if err == nil {
 		err = f.link()
 	}
 	if err != nil {
-		_ = os.Remove(f.File.Name())
+		_ = os.Remove(f.Name())
 		return err
 	}
 	if dir, err := os.Open(filepath.Dir(f.name)); err == nil {
@@ -60,21 +60,21 @@ func (f *File) Keep() error {
 
 // link names the file where no other has the name: a rename would replace it.
 func (f *File) link() error {
-	err := os.Link(f.File.Name(), f.name)
+	err := os.Link(f.Name(), f.name)
 	switch {
 	case err == nil:
-		return os.Remove(f.File.Name())
+		return os.Remove(f.Name())
 	case errors.Is(err, fs.ErrExist):
 		return fmt.Errorf("%s: %w", f.name, ErrExists)
 	}
 	if _, there := os.Lstat(f.name); there == nil { // a file system without hard links
 		return fmt.Errorf("%s: %w", f.name, ErrExists)
 	}
-	return os.Rename(f.File.Name(), f.name)
+	return os.Rename(f.Name(), f.name)
 }
 
 // Drop removes what is not kept.
 func (f *File) Drop() {
 	_ = f.Close()
-	_ = os.Remove(f.File.Name())
+	_ = os.Remove(f.Name())
 }

@@ -10,16 +10,14 @@ package rebuild
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/twinreel/twinreel/pkg/digest"
 	"github.com/twinreel/twinreel/pkg/event"
+	"github.com/twinreel/twinreel/pkg/fault"
 	"github.com/twinreel/twinreel/pkg/ledger"
 	"github.com/twinreel/twinreel/pkg/objstore"
 	"github.com/twinreel/twinreel/pkg/queue"
@@ -54,13 +52,19 @@ type Rebuilder struct {
 	Since     time.Time           // what is older is left out: its keys would have lapsed
 	Step      func(Result)        // told now and then
 
+	events jetstream.Stream // RECORDINGS
+
 	mu     sync.Mutex
 	result Result
 }
 
 // Run fills Redis. At an error what is filled by then is right, and the whole may be repeated.
 func (r *Rebuilder) Run(ctx context.Context) (Result, error) {
-	err := r.read(ctx, queue.Audit, scan.Range{Since: r.Since, Subjects: copySubjects()}, r.copied)
+	var err error
+	if r.events, err = r.JS.Stream(ctx, queue.Recordings); err != nil {
+		return Result{}, fault.New(fault.Unavailable, fault.Queue, "read the stream "+queue.Recordings, err)
+	}
+	err = r.read(ctx, queue.Audit, scan.Range{Since: r.Since, Subjects: copySubjects()}, r.copied)
 	if err == nil {
 		err = r.read(ctx, queue.Recordings, scan.Range{Since: r.Since}, r.accepted)
 	}
@@ -83,8 +87,8 @@ func (r *Rebuilder) read(ctx context.Context, stream string, span scan.Range, ta
 	lanes := newLanes(ctx)
 	err := scan.Stream(lanes.ctx, r.JS, stream, span, func(m scan.Message) error {
 		key := pending.KeyOf(m.Body) // audit events have it in the same place
-		if _, _, err := event.SplitKey(key); err != nil {
-			return nil
+		if idOf(key) == "" {
+			return nil // it names no recording
 		}
 		if _, erased := r.Forgotten[event.HashKey(key)]; erased {
 			r.count(func(c *Result) { c.Forgotten++ })
@@ -95,57 +99,9 @@ func (r *Rebuilder) read(ctx context.Context, stream string, span scan.Range, ta
 	return lanes.end(err)
 }
 
-// copied takes one audit event of a copy.
-func (r *Rebuilder) copied(ctx context.Context, key string, m scan.Message) error {
-	var a struct {
-		Type string          `json:"type"`
-		Time time.Time       `json:"time"`
-		Data event.AuditData `json:"data"`
-	}
-	if json.Unmarshal(m.Body, &a) != nil || a.Data.Size == nil {
-		return nil
-	}
-	t, err := tier.Parse(a.Data.Tier)
-	crc, cerr := digest.DecodeCRC64(a.Data.CRC64NVME)
-	if err != nil || cerr != nil {
-		return nil // of a program that says it otherwise
-	}
-	d := digest.Digest{SHA256: a.Data.SHA256, CRC64: crc, Size: *a.Data.Size}
-	info, there, err := r.proven(ctx, t, a.Data.ObjectKey, d)
-	if err != nil {
-		return err
-	}
-	if !there {
-		r.count(func(c *Result) { c.Missing++ })
-		return nil
-	}
-	side := ledger.Stored{
-		Bucket: a.Data.Bucket, Key: a.Data.ObjectKey, ETag: a.Data.ETag, VersionID: a.Data.VersionID, Timestamp: info.Modified.UTC(),
-	}
-	if strings.HasSuffix(a.Type, "."+string(event.AuditStored)+".v1") || info.Modified.IsZero() {
-		side.Timestamp = a.Time.UTC()
-	}
-	return r.fill(ctx, key, t, side, d)
-}
-
-// fill writes a copy.
-func (r *Rebuilder) fill(ctx context.Context, key string, t tier.Tier, side ledger.Stored, d digest.Digest) error {
-	known := ledger.Record{RecordingID: idOf(key), SHA256: d.SHA256, Size: d.Size}
-	known.SetSide(t, &side)
-	return r.write(ctx, key, known, func(c *Result) { c.Copies++ })
-}
-
 // accepted takes one event: when it was accepted, and the copies of which the log tells nothing.
 func (r *Rebuilder) accepted(ctx context.Context, key string, m scan.Message) error {
 	r.count(func(c *Result) { c.Events++ })
-	var e struct {
-		Data struct {
-			ReceivedAt time.Time `json:"receivedAt"`
-		} `json:"data"`
-	}
-	if json.Unmarshal(m.Body, &e) != nil {
-		return nil
-	}
 	have, err := r.record(ctx, key)
 	if err != nil {
 		return err
@@ -156,7 +112,7 @@ func (r *Rebuilder) accepted(ctx context.Context, key string, m scan.Message) er
 	if have.Primary == nil && have.Backup == nil {
 		return nil // pending: that is what the stream says of it, and Redis had nothing
 	}
-	return r.write(ctx, key, ledger.Record{RecordingID: idOf(key), ReceivedAt: e.Data.ReceivedAt}, func(*Result) {})
+	return r.write(ctx, key, ledger.Record{RecordingID: idOf(key), ReceivedAt: receivedIn(m.Body)}, func(*Result) {})
 }
 
 // givenUp takes one dead letter. A copy that is younger has closed it.

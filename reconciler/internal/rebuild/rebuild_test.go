@@ -22,7 +22,7 @@ import (
 )
 
 // account is this package's JetStream world.
-const account = "test33"
+const account = "test30"
 
 // bed is a provisioned JetStream, real Redis under a prefix of its own, and two stores in memory.
 type bed struct {
@@ -91,6 +91,12 @@ func (b *bed) accept(id string) event.Event {
 // copied does what a worker does once it has a copy: object, sidecar, audit event, record.
 func (b *bed) copied(e event.Event, t tier.Tier, kind event.AuditKind, version string) {
 	b.t.Helper()
+	b.copiedAs(e, t, kind, version, rand.Text())
+}
+
+// copiedAs is copied, with the audit event's message ID.
+func (b *bed) copiedAs(e event.Event, t tier.Tier, kind event.AuditKind, version, id string) {
+	b.t.Helper()
 	entry, err := event.NewEntry(e, digest.Of([]byte("RIFF "+e.Data.RecordingID)))
 	if err != nil {
 		b.t.Fatal(err)
@@ -99,7 +105,7 @@ func (b *bed) copied(e event.Event, t tier.Tier, kind event.AuditKind, version s
 	b.stores[t].Plant(event.SidecarKey(e.Data.IdempotencyKey), memstore.Object{Body: entry.Sidecar})
 	at := time.Now().UTC()
 	err = b.publisher.Audit(b.t.Context(), event.Audit{
-		Kind: kind, Tier: t.String(), Time: at, MsgID: rand.Text(),
+		Kind: kind, Tier: t.String(), Time: at, MsgID: id,
 		Data: event.AuditData{
 			Tier: t.String(), IdempotencyKey: e.Data.IdempotencyKey, ObjectKey: entry.ObjectKey, Bucket: "bucket-" + t.String(), ETag: "etag", VersionID: version,
 			SHA256: entry.SHA256, CRC64NVME: digest.EncodeCRC64(entry.CRC64), Size: &entry.Size,
@@ -220,6 +226,34 @@ func TestAfterAFlushTheRecordsAreTheSame(t *testing.T) {
 		if now != before[id] {
 			t.Errorf("again: %s\nis  %s\nwas %s", id, now, before[id])
 		}
+	}
+}
+
+// given two webhooks of a recording, of which the later was done first, when Redis is filled, then its time stands.
+func TestTheTimeOfAcceptanceIsThatOfTheEventThatWasDoneFirst(t *testing.T) {
+	b := newBed(t)
+	for n := range 2 {
+		e := event.New(completed("rec-1").Data, fmt.Sprint(n), time.Now().Add(time.Duration(n)*time.Second))
+		if _, err := b.publisher.Completed(t.Context(), queue.Both, e, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	late := event.New(completed("rec-1").Data, "1", time.Now())
+	m, err := b.JS.Stream(t.Context(), queue.Recordings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := m.GetMsg(t.Context(), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	late.Data.ReceivedAt = receivedIn(second.Data)
+	b.copiedAs(late, tier.Primary, event.AuditStored, "v1", "stored/primary/RECORDINGS/2")
+	before := b.records([]string{"rec-1"})
+	b.flush()
+	b.run()
+	if now := b.records([]string{"rec-1"}); now["rec-1"] != before["rec-1"] {
+		t.Errorf("is  %s\nwas %s", now, before)
 	}
 }
 

@@ -75,7 +75,7 @@ func (r *Rebuilder) ask(ctx context.Context, key string, have *ledger.Record) er
 		}
 		side := ledger.Stored{Bucket: r.Stores[t].Bucket(), Key: found.Key, ETag: found.ETag, VersionID: found.VersionID, Timestamp: found.Modified.UTC()}
 		have.SetSide(t, &side)
-		if err := r.fill(ctx, key, t, side, agreed.Digest); err != nil {
+		if err := r.fill(ctx, key, t, side, agreed.Digest, time.Time{}); err != nil {
 			return err
 		}
 	}

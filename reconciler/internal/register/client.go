@@ -19,7 +19,7 @@ import (
 // path is where the platform's API has its webhooks.
 const path = "/api/v2/integrations/webhooks"
 
-// Bounds of asking. The platform's own limit is 10 requests a second for all of an organization.
+// Bounds of asking. The platform's own limit is 10 requests a second for all of an organisation.
 const (
 	perSecond = 10
 	attempts  = 4 // of a request that was refused for its rate
@@ -167,7 +167,7 @@ func refusal(a platform.Answer) error {
 		http.StatusNotFound:        "the API is not there: look at TWINREEL_PLATFORM_API_URL",
 		http.StatusBadRequest:      "it does not take this webhook: can it reach the address, and does it know its host?",
 		http.StatusConflict:        "it says that there is one already",
-		http.StatusTooManyRequests: "the organization's request limit is used up: try again later",
+		http.StatusTooManyRequests: "the organisation's request limit is used up: try again later",
 	}[a.Status]
 	if hint == "" {
 		hint = "try again later"

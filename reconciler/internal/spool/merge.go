@@ -120,18 +120,22 @@ func (m *merger) next() (Record, error) {
 	return out, nil
 }
 
-// Len, Less, Swap, Push and Pop implement heap.Interface.
+// Len implements heap.Interface.
 func (m *merger) Len() int { return len(m.heads) }
 
+// Less implements heap.Interface.
 func (m *merger) Less(i, j int) bool {
 	a, b := &m.heads[i], &m.heads[j]
 	return a.Key < b.Key || a.Key == b.Key && a.nth < b.nth
 }
 
+// Swap implements heap.Interface.
 func (m *merger) Swap(i, j int) { m.heads[i], m.heads[j] = m.heads[j], m.heads[i] }
 
-func (m *merger) Push(any) { panic("nothing is ever pushed") } // heads are added before heap.Init
+// Push implements heap.Interface. Nothing is ever pushed: heads are added before heap.Init.
+func (m *merger) Push(any) { panic("nothing is ever pushed") }
 
+// Pop implements heap.Interface.
 func (m *merger) Pop() any {
 	last := len(m.heads) - 1
 	m.heads = m.heads[:last]

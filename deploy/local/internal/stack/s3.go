@@ -136,7 +136,8 @@ func (a S3Access) policy(writers ...Keys) string {
 		allow(writers, bucket+"/*", "s3:PutObject", "s3:PutObjectTagging", "s3:PutObjectRetention", "s3:GetObject",
 			"s3:GetObjectTagging", "s3:GetObjectAttributes", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"),
 		allow(readers, bucket, "s3:ListBucket", "s3:ListBucketVersions", "s3:GetBucketVersioning",
-			"s3:ListBucketMultipartUploads"),
+			"s3:ListBucketMultipartUploads", "s3:GetBucketObjectLockConfiguration", "s3:GetEncryptionConfiguration",
+			"s3:GetLifecycleConfiguration", "s3:GetBucketPublicAccessBlock", "s3:GetBucketPolicyStatus"), // the last five: for doctor
 		allow(readers, bucket+"/*", "s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTagging",
 			"s3:GetObjectVersionTagging", "s3:GetObjectAttributes", "s3:GetObjectRetention"),
 		allow(readers, bucket+"/audit/*", "s3:PutObject"),

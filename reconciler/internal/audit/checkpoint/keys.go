@@ -126,3 +126,28 @@ func Unsigned(b []byte) (Checkpoint, error) {
 	}
 	return ParseText(text + "\n")
 }
+
+// Ed25519 returns the public key in a verifier key: <name>+<hash>+<base64 of algorithm and key>.
+func Ed25519(verifier string) (ed25519.PublicKey, error) {
+	parts := strings.SplitN(verifier, "+", 3)
+	if len(parts) == 3 {
+		if b, err := base64.StdEncoding.DecodeString(parts[2]); err == nil && len(b) == 1+ed25519.PublicKeySize {
+			return b[1:], nil
+		}
+	}
+	return nil, errors.New("no verifier key as made by reconciler audit keygen")
+}
+
+// Signer returns the verifier key of whoever signed the note, "" if that is none of these.
+func (k Keys) Signer(b []byte) string {
+	n, err := note.Open(b, note.VerifierList(k.verifiers...))
+	if err != nil {
+		return ""
+	}
+	for i, v := range k.verifiers {
+		if v.KeyHash() == n.Sigs[0].Hash && v.Name() == n.Sigs[0].Name {
+			return k.public[i]
+		}
+	}
+	return ""
+}

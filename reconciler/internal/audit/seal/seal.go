@@ -93,9 +93,10 @@ func (s *Sealer) Once(ctx context.Context) error {
 
 // advance seals in all stores side by side.
 func (s *Sealer) advance(ctx context.Context) error {
-	errs := make([]error, len(tier.All()))
+	tiers := tier.All()
+	errs := make([]error, len(tiers))
 	var all sync.WaitGroup
-	for i, name := range tier.All() {
+	for i, name := range tiers {
 		if t := s.tracks[name]; t != nil {
 			all.Go(func() { errs[i] = t.advance(ctx) })
 		}

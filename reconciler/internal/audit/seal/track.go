@@ -111,6 +111,9 @@ func (t *track) resume(ctx context.Context, e epoch.ID) error {
 	if err != nil {
 		return err
 	}
+	if _, err := t.agreesAt(ctx, keys, t.builder.Serial(), t.builder.Head()); err != nil {
+		return err
+	}
 	t.note(e, t.builder.Size())
 	return nil
 }

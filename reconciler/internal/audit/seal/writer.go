@@ -102,25 +102,36 @@ func (w *writer) Checkpoint(ctx context.Context, c checkpoint.Checkpoint) error 
 	return nil
 }
 
-// agrees holds a checkpoint against the other store's, where it has that one and answers.
+// agrees holds a checkpoint, or where the other store does not have that one yet the one before, against the other store's.
 func (w *writer) agrees(ctx context.Context, c checkpoint.Checkpoint) error {
-	other := w.sibling()
-	if other == nil {
-		return nil
+	known, err := w.agreesAt(ctx, w.keys, c.Serial, c.Head)
+	if err == nil && !known && c.Serial > 1 {
+		_, err = w.agreesAt(ctx, w.keys, c.Serial-1, c.Previous)
 	}
-	note, err := fetch.All(ctx, other.store.Reader, checkpoint.Key(c.Epoch, c.Serial))
+	return err
+}
+
+// agreesAt holds what stands here under a serial number against the other store's checkpoint; known is false where that has
+// none, or gives no answer: it will be held against ours.
+func (t *track) agreesAt(ctx context.Context, keys checkpoint.Keys, serial int64, h checkpoint.Head) (known bool, err error) {
+	other := t.sibling()
+	if other == nil || serial == 0 {
+		return false, nil
+	}
+	key := checkpoint.Key(h.Epoch, serial)
+	note, err := fetch.All(ctx, other.store.Reader, key)
 	if err != nil {
-		return nil //nolint:nilerr // not yet there, or away: it will be held against ours
+		return false, nil //nolint:nilerr // see above
 	}
-	theirs, err := w.keys.Open(note)
+	theirs, err := keys.Open(note)
 	if err != nil {
-		return nil //nolint:nilerr // what nobody signed is no reason to stop here; that store's own track stops
+		return false, nil //nolint:nilerr // what nobody signed is no reason to stop here; that store's own track stops
 	}
-	if !theirs.Says(c) {
-		return fmt.Errorf("%w: %s has size %d and root %s in %s, and %d and %s by what %s was given", ErrDiverged, checkpoint.Key(c.Epoch, c.Serial),
-			theirs.Size, theirs.Root, other.tier, c.Size, c.Root, w.tier)
+	if theirs.Head != h {
+		return true, fmt.Errorf("%w: %s has %d leaves and root %s in %s, and %d and %s by what %s was given; run reconciler audit verify", ErrDiverged, key,
+			theirs.Size, theirs.Root, other.tier, h.Size, h.Root, t.tier)
 	}
-	return nil
+	return true, nil
 }
 
 // place puts a checkpoint. One that says the same, signed by another of our keys, is as good.

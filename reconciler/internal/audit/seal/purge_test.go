@@ -1,0 +1,116 @@
+package seal
+
+import (
+	"testing"
+	"time"
+
+	"github.com/twinreel/twinreel/pkg/queue"
+	"github.com/twinreel/twinreel/pkg/tier"
+)
+
+func TestWhatMayBePurged(t *testing.T) {
+	whole := usage{First: 1001, Messages: 1000, Bytes: 400, Limit: 1000, Young: 1001}
+	with := func(change func(*usage)) usage {
+		u := whole
+		change(&u)
+		return u
+	}
+	for name, c := range map[string]struct {
+		u           usage
+		least, most uint64
+		limit       uint64
+		need        int
+	}{
+		"nothing old, and room":                      {whole, 2000, 2000, 1000, 2},
+		"old, and sealed in both":                    {with(func(u *usage) { u.Young = 1501 }), 2000, 2000, 1500, 2},
+		"old, and sealed in one":                     {with(func(u *usage) { u.Young = 1501 }), 1100, 2000, 1100, 2},
+		"old, and sealed nowhere":                    {with(func(u *usage) { u.Young = 1501 }), 0, 0, 0, 2},
+		"young, over half full, sealed in both":      {with(func(u *usage) { u.Bytes = 600 }), 2000, 2000, 1251, 2},
+		"young, over half full, sealed in one":       {with(func(u *usage) { u.Bytes = 600 }), 0, 2000, 0, 2},
+		"young, three quarters full, sealed in one":  {with(func(u *usage) { u.Bytes = 800 }), 0, 2000, 1126, 1},
+		"three quarters full, one is a little ahead": {with(func(u *usage) { u.Bytes = 800 }), 1050, 1080, 1080, 1},
+		"full, and sealed nowhere":                   {with(func(u *usage) { u.Bytes = 1000 }), 0, 0, 0, 2},
+		"full, and sealed in both":                   {with(func(u *usage) { u.Bytes = 1000 }), 2000, 2000, 1551, 2},
+		"without a bound":                            {with(func(u *usage) { u.Bytes, u.Limit = 1<<40, -1 }), 2000, 2000, 1000, 2},
+	} {
+		limit, need := purgeable(c.u, c.least, c.most, 2)
+		if limit != c.limit || need != c.need {
+			t.Errorf("%s: through %d in %d stores, want %d in %d", name, limit, need, c.limit, c.need)
+		}
+	}
+}
+
+func (w *world) first() uint64 {
+	w.Helper()
+	s, err := w.js.Stream(w.Context(), queue.Audit)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return s.CachedInfo().State.FirstSeq
+}
+
+func TestOnlyWhatIsSealedAndOldIsPurged(t *testing.T) {
+	w := newWorld(t)
+	s := w.sealer()
+	w.many(50)
+	w.seals(s)
+	if n := w.first(); n != 1 {
+		t.Fatalf("young, and purged up to %d", n)
+	}
+	w.many(50) // not sealed
+	w.pass(2 * time.Hour)
+	if err := s.purge(t.Context()); err != nil || w.first() != 52 {
+		t.Fatalf("first %d, want 52: %v", w.first(), err)
+	}
+	w.seals(s)
+	w.seals(s) // all is purged now, the last mark with it
+	w.many(5)
+	w.seals(w.sealer())
+	w.same()
+	if n := w.size(tier.Primary, w.epoch()); n != 108 || len(w.alarms()) > 0 {
+		t.Errorf("sealed to %d, want 108: %v", n, w.alarms())
+	}
+}
+
+// given a store that is away for long, when the stream fills up, then it is purged of what the other has, and never stops; and
+// the one that was away is completed.
+func TestAStoreThatIsAwayForLongDoesNotFillTheStream(t *testing.T) {
+	w := newWorld(t)
+	w.stream(256 << 10)
+	s := w.sealer()
+	w.many(100)
+	w.seals(s)
+	w.away(tier.Backup)
+	for range 20 {
+		w.many(200)
+		_ = s.Once(t.Context())
+	}
+	info, err := w.js.Stream(t.Context(), queue.Audit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st := info.CachedInfo().State; st.FirstSeq < 500 || st.Bytes > 250<<10 || w.size(tier.Primary, w.epoch()) != int64(st.LastSeq) {
+		t.Fatalf("%+v, sealed to %d", st, w.size(tier.Primary, w.epoch()))
+	}
+	w.stores[tier.Backup].Heal()
+	w.seals(s)
+	w.same()
+	if len(w.alarms()) > 0 {
+		t.Errorf("alarms: %v", w.alarms())
+	}
+}
+
+// given checkpoints that are gone from a store since they were sealed, when it is time to purge, then nothing is.
+func TestNothingIsPurgedOnTheWordOfMemoryAlone(t *testing.T) {
+	w := newWorld(t)
+	s := w.sealer()
+	w.many(50)
+	w.seals(s)
+	w.pass(2 * time.Hour)
+	for key := range w.objects(tier.Backup) {
+		w.stores[tier.Backup].Lose(key)
+	}
+	if err := s.purge(t.Context()); err == nil || w.first() != 1 {
+		t.Errorf("first %d: %v", w.first(), err)
+	}
+}

@@ -1,0 +1,69 @@
+package capacity
+
+import "github.com/twinreel/twinreel/pkg/settings"
+
+// What a run asks for. Package plan's test counts that it is so.
+const (
+	listedByS3    = 1000 // keys a page of ListObjectVersions
+	listedByAzure = 5000 // blobs a page of List Blobs
+	foldersKeys   = 2    // of a recording in each store: media and sidecar
+
+	// Look is what a closer look at one recording asks of each store: its sidecar, its media's Stat and tags.
+	Look = 3
+	// LookNATS is what it asks of NATS: the digest entry and the tombstone.
+	LookNATS = 2
+	// Confirm is what freeing its digest entry asks of each store: the sidecar, and the media's Stat.
+	Confirm = 2
+	// ConfirmNATS is what it asks of NATS: the entry, the audit event, and the purge.
+	ConfirmNATS = 3
+
+	lookAll = 20_000 // as package plan has it: up to so many a full run looks closely at all
+	turns   = 30     // else at one in so many
+)
+
+// Requests are how many requests a run makes, of those that somebody pays for or that a quota counts.
+type Requests struct {
+	S3Lists    int64 `json:"s3Lists"`    // of class LIST
+	S3Reads    int64 `json:"s3Reads"`    // of class GET
+	AzureLists int64 `json:"azureLists"` // likewise
+	AzureReads int64 `json:"azureReads"`
+	NATS       int64 `json:"nats"` // without the reading of streams, which come by the hundred
+}
+
+// FullRun is what comparing whole inventories of so many recordings asks for, when nothing differs.
+func FullRun(recordings int64) Requests {
+	looked := recordings
+	if recordings > lookAll {
+		looked = over(recordings, turns)
+	}
+	keys := recordings * foldersKeys
+	return Requests{
+		S3Lists: max(1, over(keys, listedByS3)), AzureLists: max(1, over(keys, listedByAzure)), S3Reads: looked * Look, AzureReads: looked * Look,
+		NATS: looked * LookNATS,
+	}
+}
+
+// HourlyRun is what looking at what is new asks for, and the confirming of it, of so many recordings a day.
+func HourlyRun(perDay int64) Requests {
+	hour := over(perDay, 24)
+	return Requests{S3Reads: hour * (Look + Confirm), AzureReads: hour * (Look + Confirm), NATS: hour * (LookNATS + ConfirmNATS)}
+}
+
+// Disk is what a full run writes into temporary files, at most.
+func Disk(recordings int64) settings.Bytes {
+	const each = 2 * 190 // two keys of usual length, each with its entry
+	return settings.Bytes(recordings * each)
+}
+
+// over is how many times b goes into a, rounded up.
+func over(a, b int64) int64 { return (a + b - 1) / b }
+
+// Plus is both together.
+func (r Requests) Plus(o Requests) Requests {
+	return Requests{r.S3Lists + o.S3Lists, r.S3Reads + o.S3Reads, r.AzureLists + o.AzureLists, r.AzureReads + o.AzureReads, r.NATS + o.NATS}
+}
+
+// Times is n of them.
+func (r Requests) Times(n int64) Requests {
+	return Requests{r.S3Lists * n, r.S3Reads * n, r.AzureLists * n, r.AzureReads * n, r.NATS * n}
+}
