@@ -231,8 +231,8 @@ func TestWhatIsNoFinding(t *testing.T) {
 				want := map[Verdict]int{Good: 2}
 				want[c.want]++
 				b.wantJudged(tier.Primary, want)
-				if b.paper.notes != 0 || len(b.paper.kept(event.AuditQuarantined, tier.Primary)) != 0 {
-					t.Errorf("reported: %+v", b.paper.noted)
+				if b.paper.count() != 0 || len(b.paper.kept(event.AuditQuarantined, tier.Primary)) != 0 {
+					t.Errorf("%d notes, %+v", b.paper.count(), b.paper.kept(event.AuditQuarantined, tier.Primary))
 				}
 				if loud := c.want == Unreadable || c.want == Unsteady; loud != (b.logs.FilterLevelExact(zap.ErrorLevel).Len() == 1) {
 					t.Errorf("%d errors logged", b.logs.FilterLevelExact(zap.ErrorLevel).Len())

@@ -207,6 +207,13 @@ func (p *paper) kept(kind event.AuditKind, t tier.Tier) (out []event.Audit) {
 	return out
 }
 
+// count returns how often something was noted.
+func (p *paper) count() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.notes
+}
+
 // note returns what is in quarantine of a recording and tier.
 func (p *paper) note(id string, t tier.Tier) (quarantine.Difference, bool) {
 	p.mu.Lock()

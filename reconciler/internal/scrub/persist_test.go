@@ -3,6 +3,7 @@ package scrub
 import (
 	"context"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,10 +23,10 @@ func TestAStoreThatThrottlesIsWaitedFor(t *testing.T) {
 		key := b.store("rec-1", media(1, 1000), tier.Primary)
 		slow := storeFault(fault.Throttled, http.StatusServiceUnavailable)
 		slow.RetryAfter = 20 * time.Minute
-		n := 0
+		var n atomic.Int64
 		b.stores[tier.Primary].Before(memstore.Open, func(_ context.Context, c memstore.Call) error {
 			if c.Key == key {
-				if n++; n <= 20 {
+				if n.Add(1) <= 20 {
 					return slow
 				}
 			}
@@ -35,8 +36,8 @@ func TestAStoreThatThrottlesIsWaitedFor(t *testing.T) {
 		defer stop()
 		time.Sleep(6 * time.Hour)
 		b.wantJudged(tier.Primary, nil)
-		if n > 19 {
-			t.Errorf("asked %d times in 6 hours", n)
+		if n.Load() > 19 {
+			t.Errorf("asked %d times in 6 hours", n.Load())
 		}
 		time.Sleep(2 * time.Hour)
 		b.wantJudged(tier.Primary, map[Verdict]int{Good: 1})
@@ -94,8 +95,8 @@ func TestAGarbledReadingIsNoCopysFault(t *testing.T) {
 				b.Stores[tier.Primary] = &garbling{Reader: b.stores[tier.Primary], key: key, few: few}
 				b.runFor(time.Hour)
 				b.wantJudged(tier.Primary, map[Verdict]int{Unsteady: 1})
-				if b.paper.notes != 0 {
-					t.Errorf("noted: %+v", b.paper.noted)
+				if b.paper.count() != 0 {
+					t.Errorf("%d notes", b.paper.count())
 				}
 			})
 		})

@@ -25,8 +25,8 @@ func TestTheSameFindingHasTheSameWordsInEachTurnAndIsAuditedInEach(t *testing.T)
 		b.anew()
 		b.runFor(month)
 		second, _ := b.paper.note("rec-1", tier.Backup)
-		if b.paper.notes != 2 || first != second || !strings.Contains(first.Evidence, "primary's copy is good") {
-			t.Errorf("%d times: %+v, %+v", b.paper.notes, first, second)
+		if b.paper.count() != 2 || first != second || !strings.Contains(first.Evidence, "primary's copy is good") {
+			t.Errorf("%d times: %+v, %+v", b.paper.count(), first, second)
 		}
 		if a := b.paper.kept(event.AuditQuarantined, tier.Backup); len(a) != 2 {
 			t.Errorf("audited %d times", len(a))
@@ -63,8 +63,8 @@ func TestAFindingIsKeptUntilItIsWrittenDown(t *testing.T) {
 				b.paper.refuse(nil, nil)
 				time.Sleep(15 * time.Minute)
 				stop()
-				if _, noted := b.paper.note(rec(2), tier.Primary); !noted || b.paper.notes != 1 || len(b.paper.kept(event.AuditQuarantined, tier.Primary)) != 1 {
-					t.Errorf("noted %d times, audited %d times", b.paper.notes, len(b.paper.kept(event.AuditQuarantined, tier.Primary)))
+				if _, noted := b.paper.note(rec(2), tier.Primary); !noted || b.paper.count() != 1 || len(b.paper.kept(event.AuditQuarantined, tier.Primary)) != 1 {
+					t.Errorf("noted %d times, audited %d times", b.paper.count(), len(b.paper.kept(event.AuditQuarantined, tier.Primary)))
 				}
 				if runs := b.paper.kept(event.AuditRun, tier.Primary); len(runs) == 0 || runs[len(runs)-1].Data.Counts["differs"] != 1 {
 					t.Errorf("remembered %+v", runs)
@@ -110,8 +110,8 @@ func TestReadingStopsWhereTooManyFindingsAreKnownToNobody(t *testing.T) {
 		}
 		b.paper.refuse(nil, nil)
 		time.Sleep(time.Hour)
-		if b.paper.notes != maxPending+50 {
-			t.Errorf("%d are noted", b.paper.notes)
+		if b.paper.count() != maxPending+50 {
+			t.Errorf("%d are noted", b.paper.count())
 		}
 	})
 }
