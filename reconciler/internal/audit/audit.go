@@ -121,8 +121,8 @@ func (l *Log) Open(e epoch.ID, serial int64, note []byte) (checkpoint.Checkpoint
 }
 
 // Copies returns for each epoch that has a checkpoint, oldest first, the stores that hold it, the furthest first. A store that
-// does not answer is left out as long as another does, and so is a copy of an epoch whose last checkpoint is not believed as
-// long as the other store has one that is.
+// does not answer is left out as long as another does, and so is an epoch whose last checkpoint is not believed, as long as any
+// is: whoever can write into one store must not be able to end the reading of both.
 func (l *Log) Copies(ctx context.Context) ([][]Copy, error) {
 	all, doubted := map[epoch.ID][]Copy{}, map[epoch.ID]error{}
 	var missing []error
@@ -143,9 +143,9 @@ func (l *Log) Copies(ctx context.Context) ([][]Copy, error) {
 	}
 	for _, e := range slices.Sorted(maps.Keys(doubted)) {
 		missing = append(missing, doubted[e])
-		if len(all[e]) == 0 {
-			return nil, errors.Join(missing...)
-		}
+	}
+	if len(all) == 0 && len(doubted) > 0 {
+		return nil, errors.Join(missing...)
 	}
 	for _, err := range missing {
 		if l.Aside != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"time"
 
@@ -13,15 +14,22 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/time/rate"
 
+	"github.com/twinreel/twinreel/pkg/fault"
 	"github.com/twinreel/twinreel/pkg/ledger/redisledger"
+	"github.com/twinreel/twinreel/pkg/objstore"
 	"github.com/twinreel/twinreel/pkg/queue"
+	"github.com/twinreel/twinreel/pkg/tier"
 	"github.com/twinreel/twinreel/reconciler/internal/audit"
 	"github.com/twinreel/twinreel/reconciler/internal/config"
 	"github.com/twinreel/twinreel/reconciler/internal/daemon"
 	"github.com/twinreel/twinreel/reconciler/internal/dlq"
+	"github.com/twinreel/twinreel/reconciler/internal/erasure"
 	"github.com/twinreel/twinreel/reconciler/internal/plan"
 	"github.com/twinreel/twinreel/reconciler/internal/reconcile"
 )
+
+// planID is what the ID of a plan looks like.
+var planID = regexp.MustCompile("^[0-9a-f]{16}$")
 
 // onceFlags are the flags of once.
 type onceFlags struct {
@@ -70,6 +78,9 @@ Exit code 0: in step. 3: differences that need work remain – also those just s
 			if flags.onlyNew && flags.deep {
 				return usagef("--new and --deep: want one of them")
 			}
+			if flags.approve != "" && !planID.MatchString(flags.approve) {
+				return usagef("--approve %.40q: want the ID of a plan, 16 hexadecimal digits", flags.approve)
+			}
 			if flags.rate < 0 {
 				return usagef("--rate: want more than 0")
 			}
@@ -98,7 +109,7 @@ func (a *app) runOnce(ctx context.Context, flags onceFlags) error {
 		return err
 	}
 	defer conn.close()
-	runner, done, err := a.runner(ctx, s, conn)
+	runner, done, err := a.runner(ctx, s, conn, flags)
 	if err != nil {
 		return err
 	}
@@ -144,7 +155,7 @@ func (a *app) seal(ctx context.Context, s config.Once, conn *connection, flags o
 }
 
 // runner puts together what makes the run.
-func (a *app) runner(ctx context.Context, s config.Once, conn *connection) (*reconcile.Runner, func(), error) {
+func (a *app) runner(ctx context.Context, s config.Once, conn *connection, flags onceFlags) (*reconcile.Runner, func(), error) {
 	stores, err := daemon.OpenStores(ctx, s.Stores, func(text string) { a.say("aws credentials: %s", text) })
 	if err != nil {
 		return nil, nil, err
@@ -154,7 +165,12 @@ func (a *app) runner(ctx context.Context, s config.Once, conn *connection) (*rec
 		return nil, nil, err
 	}
 	told := time.Now()
-	parts := daemon.Reconciling(s.Reconcile, s.Retention, s.Repair, &audit.Log{Stores: stores})
+	log, err := a.sealedLog(ctx, s, conn, stores, flags.dryRun)
+	if err != nil {
+		_ = redis.Close()
+		return nil, nil, err
+	}
+	parts := daemon.Reconciling(s.Reconcile, s.Retention, s.Repair, log)
 	parts.NC, parts.JS, parts.Stores, parts.By, parts.Log = conn.nc, conn.js, stores, operator(), zap.NewNop()
 	parts.Progress = func(stage string, done, total int64) {
 		if time.Since(told) < tellEvery {
@@ -178,6 +194,29 @@ func (a *app) runner(ctx context.Context, s config.Once, conn *connection) (*rec
 		Rate: rate.NewLimiter(rate.Limit(s.Repair.Rate), 1), Now: time.Now, Log: zap.NewNop(),
 	}).Once
 	return r, func() { _ = redis.Close() }, nil
+}
+
+// sealedLog returns the sealed log, and makes tombstones again that were lost, where the command has the log's key.
+func (a *app) sealedLog(ctx context.Context, s config.Once, conn *connection, stores map[tier.Tier]objstore.Reader, dry bool) (*audit.Log, error) {
+	log := &audit.Log{Stores: stores, Aside: func(err error) { a.say("a part of the sealed log is left out: %s", fault.Text(err)) }}
+	if !s.Seal.Key.IsSet() {
+		return log, nil
+	}
+	var err error
+	if log.Keys, err = s.Seal.Keys(); err != nil || dry {
+		return log, err
+	}
+	stones, err := erasure.Open(ctx, conn.js)
+	if err != nil {
+		return nil, err
+	}
+	made, err := reconcile.Refill(ctx, stones, log, func(key string, err error) {
+		a.say("the sealed log claims that %s was forgotten, and cannot prove it: %s", key, fault.Text(err))
+	})
+	if made > 0 {
+		a.say("%d tombstones were lost; they are made again from the sealed log", made)
+	}
+	return log, err
 }
 
 // runHead and runTail are what is printed of a run beside its findings.
@@ -263,6 +302,14 @@ func writeRunJSON(w io.Writer, p *plan.Plan, tail runTail) error {
 // mostRows is how many findings a table shows: people read no more.
 const mostRows = 1000
 
+// scopeFlag is the flag by which a run of that scope is asked for.
+func scopeFlag(s plan.Scope) string {
+	if s == plan.Full {
+		return ""
+	}
+	return " --" + string(s)
+}
+
 // writeRunTable prints the findings for people.
 func (a *app) writeRunTable(p *plan.Plan) error {
 	var rows [][]string
@@ -289,6 +336,12 @@ func (a *app) writeRunTable(p *plan.Plan) error {
 // sayRun says in words what a run came to.
 func (a *app) sayRun(r reconcile.Result, flags onceFlags) {
 	p := r.Plan
+	if p.Unjudged > 0 {
+		a.say("%d recordings could not be looked at, and nothing is said of them; the last: %s", p.Unjudged, p.Why)
+	}
+	if r.Repair.Failed > 0 {
+		a.say("%d events could not be sent; the last: %s", r.Repair.Failed, r.Repair.Why)
+	}
 	a.say("%d recordings in the ledger, %d looked at closely, %d findings, in %s", p.Expected, p.Looked, p.Len(), r.Took.Round(time.Millisecond))
 	switch {
 	case flags.dryRun && p.Above():
@@ -296,8 +349,10 @@ func (a *app) sayRun(r reconcile.Result, flags onceFlags) {
 	case flags.dryRun:
 		a.say("plan %s: %d events would be sent again; nothing was changed", p.ID, p.Sends)
 	case r.Repair.Refused:
-		a.say("plan %s: %d events to be sent again are more than the %d that one run may send unasked. If this is right: reconciler once --approve %s",
-			p.ID, p.Sends, p.Cap(), p.ID)
+		a.say("plan %s: %d events to be sent again are more than the %d that one run may send unasked. If this is right: reconciler once%s --approve %s",
+			p.ID, p.Sends, p.Cap(), scopeFlag(p.Scope), p.ID)
+	case flags.approve != "" && flags.approve != p.ID.String():
+		a.say("plan %s, not the approved %s; it is below the cap, which needs no approval: %d events sent again", p.ID, flags.approve, r.Repair.Sent)
 	default:
 		a.say("plan %s: %d events sent again, %d findings new in quarantine, %d recordings confirmed in both tiers", p.ID, r.Repair.Sent, r.Repair.Noted, r.Confirmed)
 	}

@@ -41,9 +41,21 @@ func (p *parts) reconcile(ctx context.Context) {
 	}
 }
 
+// doubt tells of what the sealed log claims and cannot prove.
+func (p *parts) doubt(key string, err error) {
+	p.Log.Error("the sealed log claims that a recording was forgotten, and cannot prove it: run audit verify", zap.String("recording_id", key),
+		zap.String("error", fault.Text(err)))
+}
+
 // runs puts together what runs are made by, and makes them.
 func (p *parts) runs(ctx context.Context) error {
-	log := &audit.Log{Stores: p.stores}
+	keys, err := p.config.Audit.Keys()
+	if err != nil {
+		return err
+	}
+	log := &audit.Log{Stores: p.stores, Keys: keys, Aside: func(err error) {
+		p.Log.Error("a part of the sealed log is left out", zap.String("error", fault.Text(err)))
+	}}
 	build := Reconciling(p.config.Reconcile, p.config.Retention, p.config.Repair, log)
 	build.NC, build.JS, build.Stores, build.By, build.Log = p.nc, p.js, p.stores, "reconciler", p.Log
 	build.Progress = p.status.Tell
@@ -66,7 +78,7 @@ func (p *parts) runs(ctx context.Context) error {
 			if scope == plan.New && begun {
 				return nil // the whole roster is read for it
 			}
-			made, err := stones.Refill(ctx, reconcile.Forgotten(ctx, log))
+			made, err := reconcile.Refill(ctx, stones, log, p.doubt)
 			if made > 0 {
 				p.Log.Error("tombstones were lost; they are made again from the audit log", zap.Int("made", made))
 			}

@@ -16,14 +16,14 @@ type Entry struct {
 	First          time.Time // when it was accepted, in whole milliseconds
 	Newest         time.Time // when its newest event was accepted
 	Sequence       uint64    // of its newest accepted event in RECORDINGS; 0 where only the sealed log names it
-	Forgotten      bool      // erased on purpose, as the sealed log says
+	Forgotten      bool      // erased on purpose, as the sealed log claims, unproven
 	Tiers          [2]Hands  // primary's, backup's
 }
 
 // Hands is what a tier has in its hands of a recording.
 type Hands struct {
 	Open    bool   // an event that it has not taken yet, or is at since less than an hour
-	Redrive uint64 // sequence of the newest event that was sent to it again and is not finished; 0 for none
+	Redrive uint64 // sequence of the newest event that it has not finished, which may still bring what it lacks; 0 for none
 	Sent    uint64 // sequence of the newest that was sent to it again, finished or not
 }
 

@@ -85,9 +85,9 @@ func Read(m scan.Message, f Floors, now time.Time) (e Entry, ok bool) {
 		hands.Open = !redrive && f.Open(t, m.Subject, m.Sequence, now.Sub(m.Stored))
 		if m.Subject == queue.RedriveSubject(t) {
 			hands.Sent = m.Sequence
-			if f.Unfinished(t, m.Subject, m.Sequence) {
-				hands.Redrive = m.Sequence
-			}
+		}
+		if f.Unfinished(t, m.Subject, m.Sequence) {
+			hands.Redrive = m.Sequence
 		}
 	}
 	return e, true

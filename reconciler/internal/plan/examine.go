@@ -64,7 +64,7 @@ func (x *Examiner) facts(ctx context.Context, s Subject) (f Facts, err error) {
 		return f, err
 	}
 	f.Letters = x.Letters(s.Key)
-	if f.Forgotten = f.Evidence.Forgotten() || s.Entry != nil && s.Entry.Forgotten; !f.Forgotten {
+	if f.Forgotten = f.Evidence.Forgotten(); !f.Forgotten {
 		if f.Forgotten, err = x.Erased(ctx, s.Key); err != nil {
 			return f, err
 		}
@@ -117,8 +117,9 @@ func readBack(ctx context.Context, store objstore.Reader, key string) (digest.Di
 	return h.Digest(), nil
 }
 
-// all looks at many subjects side by side, and hands over what is wrong with each, in the order of the subjects.
-func (x *Examiner) all(ctx context.Context, subjects func(visit func(Subject) error) error, done func([]Finding) error) error {
+// all looks at many subjects side by side, and hands over what is wrong with each, or why that is not known, in the order of
+// the subjects.
+func (x *Examiner) all(ctx context.Context, subjects func(visit func(Subject) error) error, done func(Subject, []Finding, error) error) error {
 	batch := make([]Subject, 0, 4*sideBySide)
 	flush := func() error {
 		found, errs := make([][]Finding, len(batch)), make([]error, len(batch))
@@ -133,10 +134,7 @@ func (x *Examiner) all(ctx context.Context, subjects func(visit func(Subject) er
 		}
 		all.Wait()
 		for i := range batch {
-			if errs[i] != nil {
-				return errs[i]
-			}
-			if err := done(found[i]); err != nil {
+			if err := done(batch[i], found[i], errs[i]); err != nil {
 				return err
 			}
 		}

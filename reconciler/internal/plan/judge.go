@@ -168,6 +168,9 @@ func (j *judgement) hidden(lacks []tier.Tier) string {
 
 // mend says how what these tiers lack comes back.
 func (j *judgement) mend(lacks []tier.Tier) (a Action, to []tier.Tier, why string) {
+	if j.subject.Entry.Forgotten { // never brought back, and never given up, by a claim that nobody has proven
+		return Quarantine, nil, "; the sealed log claims that it was forgotten, and no tombstone does"
+	}
 	var free []tier.Tier
 	for _, t := range lacks {
 		if j.subject.Entry.In(t).Redrive == 0 {
@@ -175,7 +178,7 @@ func (j *judgement) mend(lacks []tier.Tier) (a Action, to []tier.Tier, why strin
 		}
 	}
 	if len(free) == 0 {
-		return Await, nil, "; sent again already"
+		return Await, nil, "; an event of it is under way"
 	}
 	if len(lacks) == 1 && j.facts.Verified(lacks[0].Sibling()) && j.facts.Clear() {
 		return Copy, free, "; " + lacks[0].Sibling().String() + " has a verified copy"

@@ -1,11 +1,13 @@
 package plan
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
 
+	"github.com/twinreel/twinreel/pkg/fault"
 	"github.com/twinreel/twinreel/reconciler/internal/inventory"
 	"github.com/twinreel/twinreel/reconciler/internal/spool"
 )
@@ -23,6 +25,8 @@ type Plan struct {
 	Counts   inventory.Counts // of a full run
 	Expected int64            // recordings that the ledger names
 	Looked   int64            // recordings at which a closer look was taken
+	Unjudged int64            // recordings of which somebody did not answer: nothing is said of them
+	Why      string           // of the last of them
 	Excused  int64            // keys, or recordings, that are not yet missing
 	Cursor   uint64           // of a run of what is new: where in RECORDINGS the next one begins
 	Seen     uint64           // likewise: up to where it has looked
@@ -71,6 +75,19 @@ func (p *Plan) add(f Finding) error {
 		rank = "0" // primary's backfill comes first
 	}
 	return p.found.Add(rank+f.IdempotencyKey+"\x00"+f.ObjectKey, b)
+}
+
+// mostUnjudged is how many recordings may not be judged before a run gives up: then it is not the recordings.
+const mostUnjudged = 20
+
+// unjudged notes a recording that could not be judged, and lets the run go on: one that cannot be looked at must not hide
+// what is wrong with the others.
+func (p *Plan) unjudged(ctx context.Context, s Subject, err error) error {
+	if p.Unjudged++; p.Unjudged >= mostUnjudged || ctx.Err() != nil {
+		return err
+	}
+	p.Why = fmt.Sprintf("%s: %s", s.Key, fault.Text(err))
+	return nil
 }
 
 // Len returns how many findings there are.

@@ -202,7 +202,10 @@ func (p *Planner) look(ctx context.Context, s situation, found subjects, out *Pl
 			out.Looked++
 			return visit(one)
 		})
-	}, func(list []Finding) error {
+	}, func(one Subject, list []Finding, err error) error {
+		if err != nil {
+			return out.unjudged(ctx, one, err)
+		}
 		for _, f := range list {
 			if err := p.note(ctx, f, out); err != nil {
 				return err

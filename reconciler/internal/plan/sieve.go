@@ -72,8 +72,6 @@ func (s *sieve) row(r *inventory.Row) error {
 func (s *sieve) settled(r *inventory.Row, visible [2]*inventory.Listed) bool {
 	p, b := visible[0], visible[1]
 	switch {
-	case r.Ledger.Forgotten:
-		return p == nil && b == nil
 	case p != nil && b != nil:
 		return p.Size == b.Size && (strings.HasPrefix(r.Key, sidecarFolder) || !s.closer(r.Ledger.IdempotencyKey))
 	}

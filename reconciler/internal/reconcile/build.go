@@ -63,7 +63,7 @@ func New(ctx context.Context, p Parts) (*Runner, error) {
 			Sealed: p.Sealed, Rules: p.Rules, Now: time.Now, Progress: p.Progress, Pause: rest,
 		},
 		Repairer: &repair.Repairer{
-			JS: p.JS, Publisher: publisher, Source: evidence.Source{Digests: digests, Stores: p.Stores}, Book: book,
+			JS: p.JS, Publisher: publisher, Source: evidence.Source{Digests: digests, Stores: p.Stores}, Book: book, Erased: stones.Known,
 			Rate: rate.NewLimiter(rate.Limit(p.Rate), 1), By: p.By, Now: time.Now, Log: p.Log, Progress: p.Progress,
 		},
 	}, nil

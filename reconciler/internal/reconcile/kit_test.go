@@ -153,6 +153,20 @@ func (b *bed) settled(n int) (out []event.Event) {
 	return out
 }
 
+// handOut has the consumers hand everything out, and acknowledges nothing.
+func (b *bed) handOut() {
+	b.t.Helper()
+	for _, t := range tier.All() {
+		c, err := b.js.Consumer(b.t.Context(), queue.Recordings, queue.ConsumerName(t, queue.Live))
+		b.must(err)
+		batch, err := c.FetchNoWait(1000)
+		b.must(err)
+		for range batch.Messages() {
+			continue
+		}
+	}
+}
+
 // stored audits a delivery as the workers do before they acknowledge it.
 func (b *bed) stored(t tier.Tier, m jetstream.Msg) {
 	b.t.Helper()

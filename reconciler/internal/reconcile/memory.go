@@ -99,10 +99,10 @@ func read(body []byte) Memory {
 
 // after is what a run leaves.
 func (m Memory) after(o Options, out Result, began time.Time, failed error) Memory {
-	if failed != nil || out.Plan == nil {
-		return m
+	m.Renewed = max(m.Renewed, out.Through)
+	if failed != nil || out.Plan == nil || out.Repair.Refused {
+		return m // what was refused is to be looked at again
 	}
-	m.Renewed = out.Through
 	if o.Scope == plan.New {
 		m.Cursor, m.Seen, m.NewAt = out.Plan.Cursor, out.Plan.Seen, began
 		return m

@@ -63,7 +63,9 @@ func (m *Metrics) ended(r Result, err error, now time.Time) {
 	default:
 		m.runs.WithLabelValues(resultInStep).Inc()
 	}
-	m.success.Set(float64(now.Unix()))
+	if !r.Repair.Refused {
+		m.success.Set(float64(now.Unix()))
+	}
 	for _, k := range plan.Kinds() {
 		m.findings.WithLabelValues(string(k)).Set(float64(r.Plan.ByKind[k]))
 	}

@@ -73,6 +73,11 @@ func (r *Runner) Run(ctx context.Context, o Options) (Result, error) {
 }
 
 func (r *Runner) run(ctx context.Context, o Options, last Memory) (out Result, err error) {
+	if !o.DryRun { // whatever becomes of the rest: what leaves by age is gone
+		if err := r.renew(ctx, last, &out); err != nil {
+			return out, err
+		}
+	}
 	if out.Plan, err = r.plan(ctx, o, last); err != nil {
 		return out, err
 	}
@@ -81,12 +86,11 @@ func (r *Runner) run(ctx context.Context, o Options, last Memory) (out Result, e
 			return out, err
 		}
 	}
-	if out.Remaining, err = remaining(out.Plan, o.DryRun); err != nil || o.DryRun {
+	out.Remaining, err = remaining(out.Plan, o.DryRun)
+	if out.Remaining += out.Plan.Unjudged; err != nil || o.DryRun {
 		return out, err
 	}
-	if err := r.renew(ctx, last, &out); err != nil {
-		return out, err
-	}
+	out.Remaining += out.Repair.Failed
 	busy, err := r.Planner.Busy(ctx)
 	if err != nil {
 		return out, err
@@ -106,13 +110,11 @@ func (r *Runner) renew(ctx context.Context, last Memory, out *Result) error {
 	if err != nil {
 		return err
 	}
-	var events, letters int64
-	if out.Through, events, err = r.Repairer.RenewEvents(ctx, last.Renewed, floors); err != nil {
-		return err
-	}
-	letters, err = r.Repairer.RenewLetters(ctx)
+	var events int64
+	out.Through, events, err = r.Repairer.RenewEvents(ctx, last.Renewed, floors)
+	letters, lerr := r.Repairer.RenewLetters(ctx)
 	out.Renewed = events + letters
-	return err
+	return errors.Join(err, lerr)
 }
 
 // plan makes the plan of a run of that scope.
@@ -152,7 +154,7 @@ func (r *Runner) tell(ctx context.Context, m Memory, o Options, out Result, fail
 		reason += fmt.Sprintf("plan %s", out.Plan.ID)
 		add := map[string]int64{
 			"expected": out.Plan.Expected, "looked": out.Plan.Looked, "excused": out.Plan.Excused, "findings": int64(out.Plan.Len()), "sent": out.Repair.Sent,
-			"quarantined": out.Repair.Noted, "confirmed": out.Confirmed, "remaining": out.Remaining, "owedAgain": out.Renewed,
+			"quarantined": out.Repair.Noted, "confirmed": out.Confirmed, "unjudged": out.Plan.Unjudged, "failed": out.Repair.Failed, "remaining": out.Remaining, "owedAgain": out.Renewed,
 		}
 		for k, v := range add {
 			counts[k] = v

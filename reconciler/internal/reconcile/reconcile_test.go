@@ -13,6 +13,7 @@ import (
 	"github.com/twinreel/twinreel/pkg/event"
 	"github.com/twinreel/twinreel/pkg/fault"
 	"github.com/twinreel/twinreel/pkg/objstore/memstore"
+	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/pkg/tier"
 	"github.com/twinreel/twinreel/reconciler/internal/capacity"
 	"github.com/twinreel/twinreel/reconciler/internal/inventory"
@@ -142,10 +143,13 @@ func TestAStoreThatFailsMakesARunFailAndNeverLie(t *testing.T) {
 					return nil
 				})
 				r, err := b.runner().Run(t.Context(), full())
-				if err == nil || r.Plan != nil {
+				switch {
+				case op == memstore.List && (err == nil || r.Plan != nil):
 					t.Errorf("no error, found %+v", r)
+				case op != memstore.List && (err != nil || r.Plan.Unjudged < 5 || r.Plan.Len() != 0 || r.Remaining < 5):
+					t.Errorf("%d not judged, found %v, %d remain, %v", r.Plan.Unjudged, b.found(r), r.Remaining, err)
 				}
-				if n := len(b.redrives(tier.Primary)) + len(b.redrives(tier.Backup)); n != 0 || b.entries() != 6 {
+				if n := len(b.redrives(tier.Primary)) + len(b.redrives(tier.Backup)); n != 0 || op != memstore.Tags && b.entries() < 5 {
 					t.Errorf("%d were sent, %d entries left", n, b.entries())
 				}
 				if b.audited(event.AuditRun, "all") != 1 {
@@ -291,5 +295,96 @@ func TestAnEventThatStaysOpenDoesNotHaveAllLookedAtAgain(t *testing.T) {
 	b.finishExcept("rec-stuck")
 	if r := b.run(Options{Scope: plan.New}); len(b.found(r)) != 0 || r.Confirmed != 1 || r.Plan.Expected > 2 {
 		t.Errorf("the third: %d looked at, found %v, %d confirmed", r.Plan.Expected, b.found(r), r.Confirmed)
+	}
+}
+
+// given a store that is away for every recording, when a run is made, then it gives up: it is not the recordings.
+func TestManyThatCannotBeLookedAtEndTheRun(t *testing.T) {
+	b := newBed(t)
+	b.settled(40)
+	b.stores[tier.Backup].Before(memstore.Stat, memstore.Always(fault.New(fault.Denied, fault.Store, "look", errors.New("refused"))))
+	if r, err := b.runner().Run(t.Context(), full()); err == nil || r.Plan != nil {
+		t.Errorf("no error, %+v", r)
+	}
+}
+
+// given one recording whose agreement nobody can read, when a run is made, then the others are mended all the same.
+func TestOneThatCannotBeJudgedDoesNotHideTheOthers(t *testing.T) {
+	b := newBed(t)
+	all := b.settled(5)
+	kv, err := b.js.KeyValue(t.Context(), "twinreel-digests")
+	b.must(err)
+	_, err = kv.Put(t.Context(), event.HashKey("rec-0001"), []byte("no entry"))
+	b.must(err)
+	b.lose(tier.Primary, all[3])
+	r := b.run(full())
+	if r.Plan.Unjudged != 1 || !strings.Contains(r.Plan.Why, "rec-0001") || r.Repair.Sent != 1 || r.Remaining != 2 || r.Confirmed != 3 {
+		t.Errorf("%d not judged (%s), %d sent, %d remain, %d confirmed", r.Plan.Unjudged, r.Plan.Why, r.Repair.Sent, r.Remaining, r.Confirmed)
+	}
+}
+
+// given a later event of the recording that contradicts what is stored, when a tier has lost its copy, then what is sent
+// contradicts nothing: it is made of the sidecar.
+func TestWhatIsSentNeverContradictsWhatIsAgreed(t *testing.T) {
+	b := newBed(t)
+	all := b.settled(2)
+	other := event.New(event.Data{RecordingID: "rec-0000", Source: "default", Media: event.Media{URL: "https://cdn.example.com/a", Format: "mp3"}}, "e2", time.Now())
+	_, err := b.publisher.Completed(t.Context(), queue.Both, other, "")
+	b.must(err)
+	b.finish()
+	b.run(full()) // frees the entries
+	b.lose(tier.Primary, all[0])
+	b.run(full())
+	sent := b.redrives(tier.Primary)
+	if len(sent) != 1 || sent[0].Data.Media.Format != "wav" || sent[0].Data.CopyFrom == nil || sent[0].Data.ObjectKey != all[0].Data.ObjectKey {
+		t.Errorf("sent %+v", sent)
+	}
+}
+
+// given the sealed log's word alone that a recording was forgotten, when both stores have lost it, then it is neither
+// brought back nor given up: a person has to look.
+func TestAClaimThatSomethingWasForgottenIsNoProof(t *testing.T) {
+	b := newBed(t)
+	all := b.settled(2)
+	b.run(full())
+	b.sealed = []inventory.Entry{{IdempotencyKey: "rec-0001", First: time.Now(), Newest: time.Now(), Forgotten: true}}
+	b.lose(tier.Primary, all[1])
+	b.lose(tier.Backup, all[1])
+	r := b.run(full())
+	if got := b.found(r); !slices.Equal(got, []string{"missing_both all recordings/rec-0001.wav quarantine"}) || r.Repair.Sent != 0 || r.Repair.Noted != 1 {
+		t.Errorf("found %v, sent %d", got, r.Repair.Sent)
+	}
+}
+
+// given events that a worker has in hand for hours, because their source is away, when runs are made, then nothing is sent
+// beside them.
+func TestWhatIsInHandIsNotSentASecondTime(t *testing.T) {
+	b := newBed(t)
+	for i := range 3 {
+		b.accept(fmt.Sprintf("rec-%d", i))
+	}
+	r := b.runner()
+	r.Planner.Now = func() time.Time { return time.Now().Add(2 * time.Hour) }
+	b.handOut()
+	got, err := r.Run(t.Context(), full())
+	b.must(err)
+	defer func() { _ = got.Plan.Close() }()
+	if n := got.Plan.Len(); n != 3 || got.Repair.Sent != 0 || got.Remaining != 3 {
+		t.Errorf("found %v, sent %d", b.found(got), got.Repair.Sent)
+	}
+}
+
+// given a run of what is new that was refused for the cap, when its plan is approved, then that is carried out.
+func TestARefusedRunOfWhatIsNewCanBeApproved(t *testing.T) {
+	b := newBed(t)
+	for _, e := range b.settled(130) {
+		b.lose(tier.Backup, e)
+	}
+	r := b.run(Options{Scope: plan.New})
+	if !r.Repair.Refused {
+		t.Fatalf("sent %d", r.Repair.Sent)
+	}
+	if r := b.run(Options{Scope: plan.New, Approve: r.Plan.ID.String()}); r.Repair.Sent != 130 {
+		t.Errorf("approved, it sent %d", r.Repair.Sent)
 	}
 }

@@ -31,54 +31,59 @@ const (
 	mostLater = 2 * time.Minute // but not more than that
 )
 
-// Run makes runs until ctx ends.
+// Run makes runs until ctx ends. One scope that fails does not keep the other from its time.
 func (s *Schedule) Run(ctx context.Context) {
 	again := queue.Schedule{Base: 10 * time.Second, Cap: max(s.Interval, 10*time.Second)}
-	for failures := 0; ctx.Err() == nil; {
-		scope, wait, err := s.due(ctx)
+	failures := map[plan.Scope]int{}
+	rested := map[plan.Scope]time.Time{}
+	for ctx.Err() == nil {
+		scope, at, err := s.due(ctx, rested)
 		if err != nil {
-			failures++
+			failures[""]++
 			s.Log.Warn("it cannot be told when a run is due", zap.String("error", fault.Text(err)))
-			rest(ctx, again.Delay(failures))
+			rest(ctx, again.Delay(failures[""]))
 			continue
 		}
-		if failures > 0 {
-			wait = max(wait, again.Delay(failures))
-		}
-		rest(ctx, wait)
+		failures[""] = 0
+		rest(ctx, at.Sub(s.Runner.Now()))
 		if ctx.Err() != nil {
 			return
 		}
 		if s.make(ctx, scope) {
-			failures = 0
-		} else {
-			failures++
+			failures[scope] = 0
+			delete(rested, scope)
+			continue
 		}
+		failures[scope]++
+		rested[scope] = s.Runner.Now().Add(again.Delay(failures[scope]))
 	}
 }
 
-// due returns which run is due next, and when. What both are due for, the full run does.
-func (s *Schedule) due(ctx context.Context) (plan.Scope, time.Duration, error) {
+// due returns which run is due next, and when. What both are due for, the full run does, unless it failed a while ago.
+func (s *Schedule) due(ctx context.Context, rested map[plan.Scope]time.Time) (plan.Scope, time.Time, error) {
 	last, err := s.Runner.Last(ctx)
 	if err != nil {
-		return "", 0, err
+		return "", time.Time{}, err
 	}
-	now := s.Runner.Now()
-	left := func(since time.Time, every time.Duration) time.Duration {
-		if since.IsZero() {
-			return 0
+	next := func(scope plan.Scope, since time.Time, every time.Duration) time.Time {
+		at := s.Runner.Now()
+		if !since.IsZero() {
+			at = since.Add(every + rand.N(min(every/jitter, mostLater)+1))
 		}
-		return since.Add(every).Sub(now) + rand.N(min(every/jitter, mostLater)+1)
+		return later(at, rested[scope])
 	}
-	full := left(last.FullAt, s.Full)
-	newest := last.NewAt
-	if last.FullAt.After(newest) {
-		newest = last.FullAt
+	full := next(plan.Full, last.FullAt, s.Full)
+	if fresh := next(plan.New, later(last.NewAt, last.FullAt), s.Interval); fresh.Before(full) {
+		return plan.New, fresh, nil
 	}
-	if next := left(newest, s.Interval); next < full {
-		return plan.New, max(next, 0), nil
+	return plan.Full, full, nil
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
 	}
-	return plan.Full, max(full, 0), nil
+	return a
 }
 
 // make makes one run and tells of it.
@@ -106,8 +111,13 @@ func (s *Schedule) make(ctx context.Context, scope plan.Scope) bool {
 		zap.Int("findings", r.Plan.Len()), zap.Int64("sent", r.Repair.Sent), zap.Int64("quarantined", r.Repair.Noted),
 		zap.Int64("confirmed", r.Confirmed), zap.Int64("remaining", r.Remaining), zap.Duration("took", r.Took),
 	}
+	if r.Plan.Unjudged > 0 || r.Repair.Failed > 0 {
+		s.Log.Error("a run left recordings out", append(fields, zap.Int64("unjudged", r.Plan.Unjudged), zap.Int64("failed", r.Repair.Failed),
+			zap.String("error", r.Plan.Why+r.Repair.Why))...)
+		return true
+	}
 	if r.Repair.Refused {
-		s.Log.Error("a run would send more again than it may unasked; if that is right: reconciler once --approve <plan>", fields...)
+		s.Log.Error("a run would send more again than it may unasked; if that is right: reconciler once --approve <plan>, with --new where its scope is new", fields...)
 		return true
 	}
 	s.Log.Info("run", fields...)

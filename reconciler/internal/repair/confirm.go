@@ -51,8 +51,9 @@ func (r *Repairer) Confirm(ctx context.Context, busy func(key string) bool) (con
 			done, err := r.confirm(ctx, side.IdempotencyKey, m.Sequence)
 			mu.Lock()
 			defer mu.Unlock()
-			if err != nil && len(failed) < sideBySide {
+			if err != nil && ctx.Err() == nil {
 				failed = append(failed, err)
+				r.Log.Warn("a recording could not be confirmed", zap.String("recording_id", side.IdempotencyKey), zap.String("error", fault.Text(err)))
 			}
 			if done {
 				confirmed++
@@ -61,15 +62,12 @@ func (r *Repairer) Confirm(ctx context.Context, busy func(key string) bool) (con
 		})
 		mu.Lock()
 		defer mu.Unlock()
-		if len(failed) == sideBySide { // a store is away: the rest would fail as well
-			return errors.Join(failed...)
+		if len(failed) >= mostFailed { // a store is away: the rest would fail as well
+			return failed[0]
 		}
 		return nil
 	})
 	all.Wait()
-	if err == nil && len(failed) > 0 {
-		err = fmt.Errorf("confirm recordings: %w", failed[0])
-	}
 	return confirmed, err
 }
 

@@ -85,7 +85,11 @@ func (r *Repairer) renewEvent(ctx context.Context, m scan.Message, f inventory.F
 		if err != nil {
 			return sent, err
 		}
-		if what.Forgotten() || what.Stored(t) {
+		gone, err := r.Erased(ctx, e.Data.IdempotencyKey)
+		if err != nil {
+			return sent, err
+		}
+		if gone || what.Forgotten() || what.Stored(t) {
 			continue
 		}
 		body, err := redrive.Of(m.Body, reasonAge, redrive.Sibling{})

@@ -18,6 +18,7 @@ import (
 
 	"github.com/twinreel/twinreel/pkg/event"
 	"github.com/twinreel/twinreel/pkg/fault"
+	"github.com/twinreel/twinreel/pkg/objstore"
 	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/pkg/tier"
 	"github.com/twinreel/twinreel/reconciler/internal/evidence"
@@ -38,19 +39,23 @@ type Repairer struct {
 	Publisher *queue.Publisher
 	Source    evidence.Source
 	Book      *quarantine.Book
-	Rate      *rate.Limiter // of events sent again
-	By        string        // who has it done, for the audit log
-	Now       func() time.Time
-	Log       *zap.Logger
-	Progress  func(stage string, done, total int64)
+	// Erased reports whether a recording was forgotten on purpose.
+	Erased   func(ctx context.Context, key string) (bool, error)
+	Rate     *rate.Limiter // of events sent again
+	By       string        // who has it done, for the audit log
+	Now      func() time.Time
+	Log      *zap.Logger
+	Progress func(stage string, done, total int64)
 }
 
 // Result is what came of a plan.
 type Result struct {
-	Sent    int64 // events sent again
-	Landed  int64 // that were no longer needed
-	Noted   int64 // findings that are new in quarantine
-	Refused bool  // the cap held the repairs back
+	Sent    int64  // events sent again
+	Landed  int64  // that were no longer needed
+	Noted   int64  // findings that are new in quarantine
+	Failed  int64  // events that could not be sent
+	Why     string // the last of them
+	Refused bool   // the cap held the repairs back
 }
 
 // Carry carries the plan out. Where it would send more than the cap allows it sends nothing, unless approved is its ID.
@@ -81,15 +86,30 @@ func (r *Repairer) send(ctx context.Context, f plan.Finding, out *Result) error 
 			return err
 		}
 		sent, err := r.sendOne(ctx, f, s)
-		if err != nil {
-			return fmt.Errorf("repair %s in %s: %w", f.IdempotencyKey, s.Tier, err)
-		}
-		if sent {
+		switch {
+		case err != nil:
+			if err := r.failed(ctx, out, fmt.Errorf("repair %s in %s: %w", f.IdempotencyKey, s.Tier, err)); err != nil {
+				return err
+			}
+		case sent:
 			out.Sent++
-		} else {
+		default:
 			out.Landed++
 		}
 	}
+	return nil
+}
+
+// mostFailed is how many recordings may fail before a run gives up: then it is not the recordings.
+const mostFailed = 100
+
+// failed notes a recording that could not be repaired, and goes on: one must not keep the others from it.
+func (r *Repairer) failed(ctx context.Context, out *Result, err error) error {
+	if out.Failed++; out.Failed >= mostFailed || ctx.Err() != nil {
+		return err
+	}
+	out.Why = fault.Text(err)
+	r.Log.Error("a recording could not be repaired", zap.String("error", fault.Text(err)))
 	return nil
 }
 
@@ -99,6 +119,9 @@ func (r *Repairer) sendOne(ctx context.Context, f plan.Finding, s plan.Send) (bo
 	defer cancel()
 	e, err := r.Source.Gather(ctx, f.IdempotencyKey, f.ObjectKey)
 	if err != nil || e.Forgotten() || !needed(e, f.Action, s.Tier) {
+		return false, err
+	}
+	if gone, err := r.Erased(ctx, f.IdempotencyKey); err != nil || gone {
 		return false, err
 	}
 	body, trace, err := r.body(ctx, e, f, s)
@@ -135,8 +158,9 @@ func (r *Repairer) body(ctx context.Context, e *evidence.Evidence, f plan.Findin
 		from.Sidecar = agreed.Sidecar
 	}
 	if f.Action == plan.Copy {
-		if from.CopyFrom, err = redrive.Link(ctx, r.Source.Stores[s.Tier.Sibling()], *agreed); err != nil {
-			return nil, "", err
+		from.CopyFrom, err = redrive.Link(ctx, r.Source.Stores[s.Tier.Sibling()], *agreed)
+		if err != nil && (s.Sequence == 0 || !errors.Is(err, objstore.ErrCannotLink)) {
+			return nil, "", err // else the platform may still have the media
 		}
 	}
 	if s.Sequence > 0 {
@@ -144,7 +168,7 @@ func (r *Repairer) body(ctx context.Context, e *evidence.Evidence, f plan.Findin
 		if err != nil {
 			return nil, "", err
 		}
-		if m != nil {
+		if m != nil && fits(m.Data, f.IdempotencyKey, e) {
 			body, err = redrive.Of(m.Data, Reason, from)
 			return body, m.Header.Get("traceparent"), err
 		}
@@ -154,6 +178,13 @@ func (r *Repairer) body(ctx context.Context, e *evidence.Evidence, f plan.Findin
 	}
 	body, err = redrive.FromSidecar(agreed.Sidecar, Reason, from.CopyFrom, r.Now())
 	return body, "", err
+}
+
+// fits says that the event is the recording's, and contradicts nothing that is agreed on: sent again, another could only end
+// as one more dead letter.
+func fits(body []byte, key string, e *evidence.Evidence) bool {
+	ev, err := event.Parse(body)
+	return err == nil && ev.Data.IdempotencyKey == key && !e.Contradicted(ev)
 }
 
 // accepted returns the event of that sequence, nil if RECORDINGS has let it go.

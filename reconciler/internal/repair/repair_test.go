@@ -1,6 +1,7 @@
 package repair
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -53,6 +54,7 @@ func newBed(t *testing.T) *bed {
 	b.Repairer = &Repairer{
 		JS: js, Publisher: queue.NewPublisher(nc, js), Book: book, Rate: rate.NewLimiter(rate.Inf, 1), By: "test", Log: zaptest.NewLogger(t),
 		Source: evidence.Source{Digests: digests, Stores: map[tier.Tier]objstore.Reader{tier.Primary: b.stores[tier.Primary], tier.Backup: b.stores[tier.Backup]}},
+		Erased: func(context.Context, string) (bool, error) { return false, nil },
 		Now:    func() time.Time { return b.clock }, Progress: func(string, int64, int64) {},
 	}
 	return b
