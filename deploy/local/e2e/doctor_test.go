@@ -42,7 +42,7 @@ func TestDoctorOnAWholeFleet(t *testing.T) {
 		"nats.streams": "pass", "nats.sync": "pass", "nats.room": "pass", "nats.clock": "pass", "nats.replicas": "warn", "redis.eviction": "pass",
 		"redis.persistence": "pass", "primary.versions": "pass", "primary.region": "pass", "primary.copies": "pass", "primary.lifecycle": "unknown",
 		"primary.encryption": "unknown", "primary.public": "unknown", "primary.identities": "pass", "backup.identities": "pass", "backup.public": "pass",
-		"backup.lifecycle": "unknown", "stores.retention": "unknown", "reconciler.primary.overwrite": "pass", "worker-primary.primary.overwrite": "warn",
+		"backup.lifecycle": "unknown", "stores.retention": "warn", "reconciler.primary.overwrite": "pass", "worker-primary.primary.overwrite": "warn",
 		"worker-primary.other-cloud": "pass", "worker-backup.backup.rights": "pass", "worker-backup.backup.expiry": "pass",
 		"worker-backup.other-cloud": "fail", "webhooks.secret": "pass", "platform.reachable": "unknown",
 	} {
