@@ -18,16 +18,16 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/twinreel/twinreel/reconciler/internal/audit/epoch"
+	"github.com/twinreel/twinreel/reconciler/internal/audit/sizes"
 )
 
 // Sizes of an index.
 const (
-	entrySize = 16 // bytes
-	partBits  = 20 // a segment is kept in objects of at most 2^partBits entries
-	first     = 8  // the smallest segments have 2^first leaves
-	step      = 4  // each next size is 2^step times as large
-	largest   = 24 // the largest segments have 2^largest leaves
-	fanIn     = 1 << step
+	entrySize = 16          // bytes
+	partBits  = 20          // a segment is kept in objects of at most 2^partBits entries
+	first     = 8           // the smallest segments have 2^first leaves
+	step      = 4           // each next size is 2^step times as large
+	largest   = 24          // the largest segments have 2^largest leaves
 	trailer   = sha256.Size // at the end of each object: the SHA-256 of all before it
 )
 
@@ -98,37 +98,17 @@ func (s Segment) Keys(e epoch.ID) []string {
 }
 
 // sources returns the segments that s is made from, none for one of the smallest.
-func (s Segment) sources() []Segment {
-	if s.Bits == first {
-		return nil
-	}
-	var out []Segment
-	for i := range int64(fanIn) {
-		out = append(out, Segment{s.Bits - step, s.N<<step + i})
-	}
-	return out
-}
+func (s Segment) sources() []Segment { return sizes.Sources[Segment](kept(), s.Bits, s.N) }
+
+// kept are the sizes of segments that are kept.
+func kept() sizes.Sizes { return sizes.Sizes{First: first, Step: step, Largest: largest} }
 
 // Full returns the segments that become full with the leaf of index size-1, smallest first.
-func Full(size int64) []Segment {
-	var out []Segment
-	for bits := first; bits <= largest && size > 0 && size&(1<<bits-1) == 0; bits += step {
-		out = append(out, Segment{bits, size>>bits - 1})
-	}
-	return out
-}
+func Full(size int64) []Segment { return sizes.Full[Segment](kept(), size) }
 
 // Cover returns the fewest segments that hold the entries of a log of that size, oldest first, and the first leaf that is
 // in none: fewer than 2^8 are.
-func Cover(size int64) (list []Segment, tail int64) {
-	for bits := largest; bits >= first; bits -= step {
-		for tail+1<<bits <= size {
-			list = append(list, Segment{bits, tail >> bits})
-			tail += 1 << bits
-		}
-	}
-	return list, tail
-}
+func Cover(size int64) (list []Segment, tail int64) { return sizes.Cover[Segment](kept(), size) }
 
 // Encode returns the object of one of the smallest segments. It sorts the entries.
 func Encode(entries []Entry) []byte {

@@ -11,6 +11,7 @@ import (
 	"github.com/twinreel/twinreel/pkg/objstore"
 	"github.com/twinreel/twinreel/reconciler/internal/audit/epoch"
 	"github.com/twinreel/twinreel/reconciler/internal/audit/leaf"
+	"github.com/twinreel/twinreel/reconciler/internal/audit/sizes"
 )
 
 // Sizes of a roster.
@@ -40,26 +41,15 @@ func (s Segment) Prefix(e epoch.ID) string {
 
 func (s Segment) key(e epoch.ID, part int) string { return fmt.Sprintf("%s%06d", s.Prefix(e), part) }
 
+// kept are the sizes of segments that are kept.
+func kept() sizes.Sizes { return sizes.Sizes{First: First, Step: step, Largest: largest} }
+
 // Full returns the segments that become full with the leaf of index size-1, smallest first.
-func Full(size int64) []Segment {
-	var out []Segment
-	for bits := First; bits <= largest && size > 0 && size&(1<<bits-1) == 0; bits += step {
-		out = append(out, Segment{bits, size>>bits - 1})
-	}
-	return out
-}
+func Full(size int64) []Segment { return sizes.Full[Segment](kept(), size) }
 
 // Cover returns the fewest segments that hold the lines of a log of that size, oldest first, and the first leaf that is in
 // none: fewer than 2^First are.
-func Cover(size int64) (list []Segment, tail int64) {
-	for bits := largest; bits >= First; bits -= step {
-		for tail+1<<bits <= size {
-			list = append(list, Segment{bits, tail >> bits})
-			tail += 1 << bits
-		}
-	}
-	return list, tail
-}
+func Cover(size int64) (list []Segment, tail int64) { return sizes.Cover[Segment](kept(), size) }
 
 // Collector makes lines of leaves. The zero value is empty.
 type Collector struct{ lines map[[2]string]*Line }
@@ -124,8 +114,8 @@ func (s Segment) Write(e epoch.ID, lines iter.Seq2[Line, error], put func(key st
 // Merge makes a segment from the 16 smaller ones that it is of. It holds one object and a chunk of each source in memory.
 func (s Segment) Merge(ctx context.Context, r objstore.Reader, e epoch.ID, put func(key string, body []byte) error) error {
 	var sources []iter.Seq2[Line, error]
-	for i := range int64(1) << step {
-		sources = append(sources, Segment{s.Bits - step, s.N<<step + i}.Lines(ctx, r, e))
+	for _, from := range sizes.Sources[Segment](kept(), s.Bits, s.N) {
+		sources = append(sources, from.Lines(ctx, r, e))
 	}
 	return s.Write(e, Merge(sources), put)
 }
