@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/twinreel/twinreel/reconciler/internal/letters"
+	"github.com/twinreel/twinreel/reconciler/internal/quarantine"
 )
 
 // discarded is what discard prints.
@@ -30,7 +31,8 @@ func (a *app) dlqDiscard() *cobra.Command {
 		Use:   "discard --reason REASON",
 		Short: "Remove dead letters for good, and say in the audit log why",
 		Long: `Remove dead letters, oldest first, without sending their events again. What a tier gave up is then owed no more: a recording
-that has no other copy is lost. Each letter is removed only after the audit log has acknowledged who discarded it, and why;
+that has no other copy is lost, and no later run of the reconciler fetches it, unless the platform sends its webhook once
+more. Each letter is removed only after the audit log has acknowledged who discarded it, and why;
 whatever breaks off in between can simply be repeated. With --dry-run it shows what it would do and changes nothing; without
 --yes it asks in a terminal, and refuses elsewhere.
 
@@ -116,6 +118,13 @@ func (a *app) change(conn *connection, all, groups []letters.Group, what string,
 	notes, closeNotes := a.notes()
 	defer closeNotes()
 	r := a.replayer(conn, notes, perSecond)
+	r.GivenUp = func(ctx context.Context, l letters.Letter, why string) error {
+		book, err := quarantine.Open(ctx, conn.js)
+		if err != nil {
+			return err
+		}
+		return book.Discard(ctx, quarantine.About{IdempotencyKey: l.IdempotencyKey, ObjectKey: l.ObjectKey}, l.Tier, operator(), why)
+	}
 	r.Know(all)
 	p := a.progress(what, len(groups))
 	defer p.end()

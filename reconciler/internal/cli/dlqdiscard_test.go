@@ -11,6 +11,7 @@ import (
 	"github.com/twinreel/twinreel/pkg/ledger"
 	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/pkg/tier"
+	"github.com/twinreel/twinreel/reconciler/internal/quarantine"
 )
 
 func (b *bed) discard(args ...string) discarded {
@@ -40,8 +41,34 @@ func TestDiscardRemovesLettersAndSaysInTheLogWhy(t *testing.T) {
 	if id := b.stored(queue.Audit, "audit.discarded.primary")[0].Header.Get("Nats-Msg-Id"); id != "discarded/primary/RECORDINGS_DLQ/1" {
 		t.Errorf("its ID is %s", id)
 	}
+	book, err := quarantine.Open(t.Context(), b.js)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := book.Get(t.Context(), "rec-1"); err != nil || r.Discarded[tier.Primary].Reason != want.Reason || r.Discarded[tier.Primary].By != operator() || r.Open() {
+		t.Errorf("runs are told %+v, %v", r, err)
+	}
+	if out := b.ok("quarantine", "show", "rec-1").stdout; !strings.Contains(out, "primary's dead letter was discarded") {
+		t.Errorf("a person is told %s", out)
+	}
 	if r, err := b.ledger().Record(t.Context(), "rec-1"); err != nil && !errors.Is(err, ledger.ErrNoRecord) || r.Letters[tier.Primary] != "" {
 		t.Errorf("the record still tells of a letter: %+v, %v", r, err)
+	}
+}
+
+// A letter of an event that contradicts the agreement gives up that event; the recording is still owed.
+func TestDiscardingAContradictionGivesUpNoRecording(t *testing.T) {
+	b := provisioned(t)
+	b.giveEvent(tier.Primary, queue.DigestConflict, 1, recordingEvent("default", "rec-1", 1))
+	if got := b.discard("--reason", "an old event"); got.Discarded != 1 {
+		t.Fatalf("got %+v", got)
+	}
+	book, err := quarantine.Open(t.Context(), b.js)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := book.Get(t.Context(), "rec-1"); !errors.Is(err, quarantine.ErrNone) {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/twinreel/twinreel/pkg/event"
 	"github.com/twinreel/twinreel/pkg/queue"
+	"github.com/twinreel/twinreel/pkg/tier"
 	"github.com/twinreel/twinreel/reconciler/internal/quarantine"
 )
 
@@ -174,6 +175,11 @@ func quarantineRow(r quarantine.Record) []string {
 	for _, d := range r.Differences {
 		kinds = append(kinds, d.Kind+" "+d.Tier)
 	}
+	for _, t := range tier.All() {
+		if _, ok := r.Discarded[t]; ok {
+			kinds = append(kinds, "letter discarded "+t.String())
+		}
+	}
 	return []string{r.Name(), stamp(&r.Since), strings.Join(kinds, ", "), resolvedText(r.Resolved)}
 }
 
@@ -190,6 +196,16 @@ func writeQuarantined(w io.Writer, r quarantine.Record) error {
 	})
 	if err != nil {
 		return err
+	}
+	for _, t := range tier.All() {
+		if d, ok := r.Discarded[t]; ok {
+			if _, err := fmt.Fprintf(w, "%s's dead letter was discarded %s\n", t, resolvedText(&d)); err != nil {
+				return err
+			}
+		}
+	}
+	if len(r.Differences) == 0 {
+		return nil
 	}
 	if _, err := fmt.Fprintln(w); err != nil {
 		return err

@@ -2,10 +2,12 @@ package inventory
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
 
+	"github.com/twinreel/twinreel/pkg/digest"
 	"github.com/twinreel/twinreel/pkg/tier"
 )
 
@@ -17,7 +19,26 @@ type Entry struct {
 	Newest         time.Time // when its newest event was accepted
 	Sequence       uint64    // of its newest accepted event in RECORDINGS; 0 where only the sealed log names it
 	Forgotten      bool      // erased on purpose, as the sealed log claims, unproven
+	Sealed         Sealed    // what the sealed log says ObjectKey's bytes are
 	Tiers          [2]Hands  // primary's, backup's
+}
+
+// Sealed is what the sealed log says the bytes of a recording are. Zero: nothing.
+type Sealed struct {
+	digest.Digest
+	Torn bool // its leaves contradict each other; Digest is what the first said
+}
+
+// Known says that there is something to hold against it.
+func (s Sealed) Known() bool { return s.Torn || s.Digest.Known() }
+
+// add takes in what else the log says of the same object.
+func (s *Sealed) add(o Sealed) {
+	torn := s.Torn || o.Torn || s.Digest.Known() && o.Digest.Known() && s.Digest != o.Digest
+	if !s.Digest.Known() {
+		s.Digest = o.Digest
+	}
+	s.Torn = torn
 }
 
 // Hands is what a tier has in its hands of a recording.
@@ -37,8 +58,11 @@ func (e *Entry) In(t tier.Tier) *Hands {
 
 // Add takes in what another event of the same recording says.
 func (e *Entry) Add(o Entry) {
-	if e.ObjectKey == "" {
-		e.ObjectKey = o.ObjectKey
+	switch {
+	case e.ObjectKey == o.ObjectKey:
+		e.Sealed.add(o.Sealed)
+	case e.ObjectKey == "" || o.Sealed.Known() && !e.Sealed.Known():
+		e.ObjectKey, e.Sealed = o.ObjectKey, o.Sealed
 	}
 	if o.First.Before(e.First) {
 		e.First = o.First
@@ -59,20 +83,24 @@ const (
 	bitForgotten = 1 << iota
 	bitOpenPrimary
 	bitOpenBackup
+	bitTorn
 )
 
 // encode returns the entry's bytes for a spool.
 func (e *Entry) encode() []byte {
 	var bits uint64
-	for bit, on := range map[uint64]bool{bitForgotten: e.Forgotten, bitOpenPrimary: e.Tiers[0].Open, bitOpenBackup: e.Tiers[1].Open} {
+	for bit, on := range map[uint64]bool{bitForgotten: e.Forgotten, bitOpenPrimary: e.Tiers[0].Open, bitOpenBackup: e.Tiers[1].Open, bitTorn: e.Sealed.Torn} {
 		if on {
 			bits |= bit
 		}
 	}
-	b := make([]byte, 0, len(e.IdempotencyKey)+len(e.ObjectKey)+40)
+	b := make([]byte, 0, len(e.IdempotencyKey)+len(e.ObjectKey)+80)
 	b = appendText(appendText(b, e.IdempotencyKey), e.ObjectKey)
+	sum, _ := hex.DecodeString(e.Sealed.SHA256) // what is none was never taken in
+	b = appendText(b, string(sum))
 	for _, n := range []uint64{
 		uint64(e.First.UnixMilli()), uint64(e.Newest.UnixMilli() - e.First.UnixMilli()), e.Sequence, bits, e.Tiers[0].Redrive, e.Tiers[1].Redrive, e.Tiers[0].Sent, e.Tiers[1].Sent,
+		uint64(e.Sealed.Size), e.Sealed.CRC64,
 	} {
 		b = binary.AppendUvarint(b, n)
 	}
@@ -97,7 +125,8 @@ func decode(b []byte) (e Entry, err error) {
 		return s
 	}
 	e.IdempotencyKey, e.ObjectKey = text(), text()
-	var n [8]uint64
+	e.Sealed.SHA256 = hex.EncodeToString([]byte(text()))
+	var n [10]uint64
 	for i := range n {
 		v, w := binary.Uvarint(b)
 		if w <= 0 {
@@ -111,6 +140,7 @@ func decode(b []byte) (e Entry, err error) {
 	e.First = time.UnixMilli(int64(n[0])).UTC()
 	e.Newest = time.UnixMilli(int64(n[0] + n[1])).UTC()
 	e.Sequence, e.Forgotten = n[2], n[3]&bitForgotten != 0
+	e.Sealed.Torn, e.Sealed.Size, e.Sealed.CRC64 = n[3]&bitTorn != 0, int64(n[8]), n[9]
 	e.Tiers = [2]Hands{{n[3]&bitOpenPrimary != 0, n[4], n[6]}, {n[3]&bitOpenBackup != 0, n[5], n[7]}}
 	return e, nil
 }

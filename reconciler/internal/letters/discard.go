@@ -19,6 +19,9 @@ func (r *Replayer) Discard(ctx context.Context, g Group, why string) error {
 	for _, l := range g.Letters {
 		going = append(going, l.Sequence)
 	}
+	if err := r.giveUp(ctx, g.Shown(), why); err != nil {
+		return fmt.Errorf("discard dead letters of %s (repeat the command): %w", g.Shown().Tier, err)
+	}
 	restore := r.note(ctx, g, going)
 	for _, l := range g.Letters {
 		if err := r.discard(ctx, l, why); err != nil {
@@ -27,6 +30,15 @@ func (r *Replayer) Discard(ctx context.Context, g Group, why string) error {
 		}
 	}
 	return nil
+}
+
+// giveUp has no run of the reconciler fetch again what is given up here, unless the platform sends it once more. A letter of
+// an event that contradicts what was agreed on gives up the event only: the recording is still owed.
+func (r *Replayer) giveUp(ctx context.Context, l Letter, why string) error {
+	if l.IdempotencyKey == "" || l.Reason == queue.DigestConflict {
+		return nil
+	}
+	return r.GivenUp(ctx, l, why)
 }
 
 func (r *Replayer) discard(ctx context.Context, l Letter, why string) error {

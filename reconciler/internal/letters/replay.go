@@ -33,6 +33,8 @@ type Replayer struct {
 	NotesAway func(error)   // called once, when Notes first failed; Notes is not asked again
 	Rate      *rate.Limiter // of events
 	By        string        // who replays or discards, for the audit log
+	// GivenUp is told of each recording whose letters are about to be discarded.
+	GivenUp func(ctx context.Context, l Letter, why string) error
 	// Erased tells whether a recording was forgotten; nil: it is not asked.
 	Erased func(ctx context.Context, key string) (bool, error)
 	Now    func() time.Time

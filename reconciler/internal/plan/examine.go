@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/twinreel/twinreel/pkg/digest"
 	"github.com/twinreel/twinreel/pkg/fault"
@@ -23,6 +24,8 @@ type Examiner struct {
 	Rules  Rules
 	// Erased reports whether a recording was forgotten on purpose.
 	Erased func(ctx context.Context, key string) (bool, error)
+	// GivenUp returns the tiers whose dead letter of the recording somebody discarded after a time, with who did, and why.
+	GivenUp func(ctx context.Context, key string, after time.Time) (map[tier.Tier]string, error)
 	// Letters tells of which tiers' open letters name a recording.
 	Letters func(key string) map[tier.Tier]bool
 	Waits   queue.Schedule // before somebody who did not answer is asked again
@@ -60,17 +63,24 @@ func (x *Examiner) facts(ctx context.Context, s Subject) (f Facts, err error) {
 	if s.Key == "" {
 		return Facts{Evidence: &evidence.Evidence{}}, nil // it can belong to no recording: there is nobody to ask
 	}
+	if f.Forgotten, err = x.Erased(ctx, s.Key); err != nil {
+		return f, err
+	}
+	if x.over(s, f.Forgotten) {
+		f.Evidence = &evidence.Evidence{}
+		return f, nil
+	}
 	if f.Evidence, err = x.Source.Gather(ctx, s.Key, s.ObjectKey()); err != nil {
 		return f, err
 	}
 	f.Letters = x.Letters(s.Key)
-	if f.Forgotten = f.Evidence.Forgotten(); !f.Forgotten {
-		if f.Forgotten, err = x.Erased(ctx, s.Key); err != nil {
+	if f.Forgotten = f.Forgotten || f.Evidence.Forgotten(); f.Forgotten {
+		return f, nil
+	}
+	if s.Entry != nil && (f.Object[tier.Primary] == nil || f.Object[tier.Backup] == nil) {
+		if f.GivenUp, err = x.GivenUp(ctx, s.Key, s.Entry.Newest); err != nil {
 			return f, err
 		}
-	}
-	if f.Forgotten {
-		return f, nil
 	}
 	f.Tags, f.Read = map[tier.Tier]map[string]string{}, map[tier.Tier]digest.Digest{}
 	for _, t := range tier.All() {
@@ -79,6 +89,13 @@ func (x *Examiner) facts(ctx context.Context, s Subject) (f Facts, err error) {
 		}
 	}
 	return f, nil
+}
+
+// over says that the listings tell all there is to say of a recording that has run its course: it was erased and is gone,
+// or it is past retention and gone from primary. These grow for ever, and are not asked for again and again.
+func (x *Examiner) over(s Subject, forgotten bool) bool {
+	primary, both := s.gone()
+	return forgotten && both || primary && s.Entry != nil && x.Rules.past(s.Entry) && !x.Rules.excused(s.Entry, tier.Primary)
 }
 
 // closer asks for the tags of a tier's copy, and reads back a copy whose store reports no checksum.

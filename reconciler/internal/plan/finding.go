@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"fmt"
 
+	"github.com/twinreel/twinreel/pkg/digest"
 	"github.com/twinreel/twinreel/pkg/tier"
 	"github.com/twinreel/twinreel/reconciler/internal/quarantine"
 )
@@ -79,6 +80,8 @@ type Send struct {
 	Tier     tier.Tier `json:"tier"`
 	Sequence uint64    `json:"sequence"` // of the accepted event in RECORDINGS; 0: it is no longer there
 	After    uint64    `json:"after"`    // of the newest event that was sent to the tier before
+	// Expect is what the sealed log says the bytes are, where nobody else remembers. nil: somebody does, or nobody.
+	Expect *digest.Digest `json:"expect,omitempty"`
 }
 
 // Sends are the events that the finding's action sends.

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,6 +22,7 @@ type Facts struct {
 	Tags      map[tier.Tier]map[string]string // nil: not asked for
 	Read      map[tier.Tier]digest.Digest     // of copies whose store reports no checksum: read back
 	Letters   map[tier.Tier]bool              // open ones
+	GivenUp   map[tier.Tier]string            // by whom, and why, its last letter was discarded; not asked where nothing is missing
 }
 
 // judge says what is wrong with a subject. It decides from what it is given alone.
@@ -38,6 +40,7 @@ func judge(s Subject, f Facts, r Rules) []Finding {
 			j.copy(t)
 		}
 		j.sidecars()
+		j.sealed()
 		j.several()
 	}
 	return j.out
@@ -133,7 +136,7 @@ func (j *judgement) missing() {
 		return
 	}
 	both := j.facts.Object[tier.Primary] == nil && j.facts.Object[tier.Backup] == nil
-	past := j.rules.Now.Sub(j.subject.Entry.First) > j.rules.Retention
+	past := j.rules.past(j.subject.Entry)
 	kind, who := MissingBackup, string(lacks[0])
 	switch {
 	case past && (both || lacks[0] == tier.Primary):
@@ -153,7 +156,30 @@ func (j *judgement) missing() {
 
 // send is the event that would be sent to tier t.
 func (j *judgement) send(t tier.Tier) Send {
-	return Send{t, j.subject.Entry.Sequence, j.subject.Entry.In(t).Sent}
+	s := Send{Tier: t, Sequence: j.subject.Entry.Sequence, After: j.subject.Entry.In(t).Sent}
+	if sealed := j.subject.Entry.Sealed; j.agreed == nil && sealed.Digest.Known() && !sealed.Torn {
+		s.Expect = &sealed.Digest
+	}
+	return s
+}
+
+// contradicted says that what is agreed on is not what the sealed log says was stored.
+func (j *judgement) contradicted() bool {
+	sealed := j.subject.Entry.Sealed
+	return j.agreed != nil && sealed.Digest.Known() && j.agreed.ObjectKey == j.subject.Entry.ObjectKey && j.agreed.Digest != sealed.Digest
+}
+
+// sealed holds what is agreed on today against what the sealed log says was stored: whoever lost both copies and fetched
+// others would be in step with himself.
+func (j *judgement) sealed() {
+	sealed := j.subject.Entry.Sealed
+	switch {
+	case sealed.Torn:
+		j.add(ChecksumDiffers, All, j.objectKey(), Quarantine, "the sealed log has leaves that contradict each other; the first says sha256 %.12s", sealed.SHA256)
+	case j.contradicted():
+		j.add(ChecksumDiffers, All, j.objectKey(), Quarantine, "agreed sha256 %.12s, %d bytes; the sealed log says sha256 %.12s, %d bytes",
+			j.agreed.SHA256, j.agreed.Size, sealed.SHA256, sealed.Size)
+	}
 }
 
 // hidden tells of versions that are still there below a deletion.
@@ -180,13 +206,23 @@ func (j *judgement) mend(lacks []tier.Tier) (a Action, to []tier.Tier, why strin
 	if len(free) == 0 {
 		return Await, nil, "; an event of it is under way"
 	}
-	if len(lacks) == 1 && j.facts.Verified(lacks[0].Sibling()) && j.facts.Clear() {
+	if len(lacks) == 1 && j.facts.Verified(lacks[0].Sibling()) && j.facts.Clear() && !j.contradicted() {
 		return Copy, free, "; " + lacks[0].Sibling().String() + " has a verified copy"
 	}
 	free = slices.DeleteFunc(free, func(t tier.Tier) bool { return j.facts.Letters[t] })
+	if len(free) == 0 {
+		return AwaitHuman, nil, "; given up: it has an open dead letter"
+	}
+	var given string
+	free = slices.DeleteFunc(free, func(t tier.Tier) bool {
+		given = cmp.Or(j.facts.GivenUp[t], given)
+		return j.facts.GivenUp[t] != ""
+	})
 	switch {
 	case len(free) == 0:
-		return AwaitHuman, nil, "; given up: it has an open dead letter"
+		return Known, nil, "; given up: " + given
+	case j.contradicted(): // what it would bring could never be what was stored once
+		return Quarantine, nil, "; what tells what it must be contradicts the sealed log"
 	case j.subject.Entry.Sequence > 0:
 		return Fetch, free, ""
 	case j.rules.Resolver && j.agreed != nil && len(j.agreed.Sidecar) > 0:
@@ -204,6 +240,12 @@ func (j *judgement) copy(t tier.Tier) {
 	young := j.rules.excused(j.subject.Entry, t)
 	switch read, seen := j.facts.Read[t]; {
 	case j.agreed == nil:
+		if sealed := j.subject.Entry.Sealed; o.Key == j.subject.Entry.ObjectKey && sealed.Digest.Known() && !sealed.Torn &&
+			(o.Size != sealed.Size || o.HasCRC64 && o.CRC64 != sealed.CRC64) {
+			j.add(ChecksumDiffers, t.String(), o.Key, Quarantine, "%d bytes, crc64nvme %s; the sealed log says %d bytes, %s",
+				o.Size, digest.EncodeCRC64(o.CRC64), sealed.Size, digest.EncodeCRC64(sealed.CRC64))
+			return
+		}
 		if !young {
 			j.explain(t, o.Key, "no sidecar and no agreement says what it must be")
 		}

@@ -93,45 +93,54 @@ func TestEachThingThatIsWrongIsSaidOnceWithWhatIsDoneAboutIt(t *testing.T) {
 		"missing in both, and a resolver": {func(w *world) {
 			w.facts.Object[p], w.facts.Object[b], w.subject.Entry.Sequence, w.rules.Resolver = nil, nil, 0, true
 		}, "missing_both all " + mediaAt + " fetch>primary>backup"},
-		"younger than grace":               {func(w *world) { w.lose(p); w.subject.Entry.Newest = now.Add(-14 * time.Minute) }, ""},
-		"older than grace by its first":    {func(w *world) { w.lose(p); w.subject.Entry.First = now.Add(-14 * time.Minute) }, "missing_primary primary " + mediaAt + " copy>primary"},
-		"still in its tier's hands":        {func(w *world) { w.lose(p); w.subject.Entry.In(p).Open = true }, ""},
-		"in the other tier's hands":        {func(w *world) { w.lose(p); w.subject.Entry.In(b).Open = true }, "missing_primary primary " + mediaAt + " copy>primary"},
-		"while its tier is not well":       {func(w *world) { w.lose(p); w.rules.Unwell[p] = true }, ""},
-		"both missing, one tier unwell":    {func(w *world) { w.lose(p, b); w.rules.Unwell[p] = true }, "missing_backup backup " + mediaAt + " fetch>backup"},
-		"sent again already":               {func(w *world) { w.lose(p); w.subject.Entry.In(p).Redrive = 9 }, "missing_primary primary " + mediaAt + " await"},
-		"both, one sent again already":     {func(w *world) { w.lose(p, b); w.subject.Entry.In(p).Redrive = 9 }, "missing_both all " + mediaAt + " fetch>backup"},
-		"a letter, and a copy elsewhere":   {func(w *world) { w.lose(p); w.facts.Letters[p] = true }, "missing_primary primary " + mediaAt + " copy>primary"},
-		"a letter, and no copy":            {func(w *world) { w.lose(p, b); w.facts.Letters[p], w.facts.Letters[b] = true, true }, "missing_both all " + mediaAt + " letter"},
-		"one tier's letter, and no copy":   {func(w *world) { w.lose(p, b); w.facts.Letters[p] = true }, "missing_both all " + mediaAt + " fetch>backup"},
-		"the sibling's copy is not proven": {func(w *world) { w.lose(p); w.facts.Object[b].HasCRC64 = false }, "missing_primary primary " + mediaAt + " fetch>primary"},
-		"past retention":                   {func(w *world) { w.lose(p); w.subject.Entry.First = now.AddDate(-8, 0, 0) }, "expired primary " + mediaAt + " report"},
-		"past retention, gone from backup": {func(w *world) { w.lose(b); w.subject.Entry.First = now.AddDate(-8, 0, 0) }, "missing_backup backup " + mediaAt + " copy>backup"},
-		"past retention, gone from both":   {func(w *world) { w.lose(p, b); w.subject.Entry.First = now.AddDate(-8, 0, 0) }, "expired primary " + mediaAt + " report"},
-		"another size":                     {func(w *world) { w.facts.Object[p].Size++ }, "size_differs primary " + mediaAt + " quarantine"},
-		"other bytes":                      {func(w *world) { w.facts.Object[b].CRC64++ }, "checksum_differs backup " + mediaAt + " quarantine"},
-		"other bytes, though young":        {func(w *world) { w.facts.Object[b].CRC64++; w.subject.Entry.Newest = now }, "checksum_differs backup " + mediaAt + " quarantine"},
-		"no checksum, and read as agreed":  {func(w *world) { w.facts.Object[b].HasCRC64 = false; w.facts.Read[b] = digest.Of(content) }, ""},
-		"no checksum, and read otherwise":  {func(w *world) { w.facts.Object[b].HasCRC64 = false; w.facts.Read[b] = digest.Of([]byte("x")) }, "checksum_differs backup " + mediaAt + " quarantine"},
-		"the sidecar missing":              {func(w *world) { w.facts.Sidecar[p] = nil }, "metadata_missing primary " + sideAt + " explain>primary"},
-		"the sidecar missing, young":       {func(w *world) { w.facts.Sidecar[p] = nil; w.subject.Entry.Newest = now }, ""},
-		"no sidecar anywhere":              {func(w *world) { w.facts.Sidecar[p], w.facts.Sidecar[b] = nil, nil }, "metadata_missing primary " + mediaAt + " explain>primary, metadata_missing backup " + mediaAt + " explain>backup"},
-		"no sidecar anywhere, no event":    {func(w *world) { w.facts.Sidecar[p], w.facts.Sidecar[b], w.subject.Entry.Sequence = nil, nil, 0 }, "metadata_missing primary " + mediaAt + " quarantine, metadata_missing backup " + mediaAt + " quarantine"},
-		"a sidecar that is none":           {func(w *world) { w.facts.Sidecar[b] = nil; w.facts.Foreign[b] = errors.New("no sidecar") }, "checksum_differs backup " + sideAt + " quarantine"},
-		"the sidecars differ":              {func(w *world) { w.facts.Sidecar[b].Sidecar = []byte(`{}`) }, "checksum_differs all " + sideAt + " quarantine"},
-		"a sidecar is not the agreed one":  {func(w *world) { w.agree(); w.facts.Sidecar[p].Sidecar = []byte(`{}`) }, "checksum_differs primary " + sideAt + " quarantine"},
-		"another tag":                      {func(w *world) { w.facts.Tags[p]["queue"] = "sales" }, "tags_differ primary " + mediaAt + " quarantine"},
-		"a tag more":                       {func(w *world) { w.facts.Tags[b]["x"] = "y" }, "tags_differ backup " + mediaAt + " quarantine"},
-		"a tag less":                       {func(w *world) { delete(w.facts.Tags[b], "source") }, "tags_differ backup " + mediaAt + " quarantine"},
-		"versions that differ":             {func(w *world) { w.several(Several{Place{p, mediaAt}, 2, false, true}) }, "versions primary " + mediaAt + " quarantine"},
-		"versions that are the same":       {func(w *world) { w.several(Several{Place{p, mediaAt}, 2, true, true}) }, "restored primary " + mediaAt + " report"},
-		"deleted, and not by its versions": {func(w *world) { w.lose(p); w.several(Several{Place{p, mediaAt}, 2, true, false}) }, "missing_primary primary " + mediaAt + " copy>primary"},
-		"a second key":                     {func(w *world) { w.subject.Others = []Place{{b, "recordings/rec-1.mp3"}} }, "two_keys backup recordings/rec-1.mp3 quarantine"},
-		"nobody accepted it":               {func(w *world) { w.subject.Entry = nil; w.subject.Others = []Place{{p, mediaAt}, {b, sideAt}} }, "unknown_object primary " + mediaAt + " quarantine, unknown_object backup " + sideAt + " quarantine"},
-		"nobody accepted it, a second key": {func(w *world) { w.subject.Entry = nil; w.subject.Others = []Place{{p, "recordings/rec-1.mp3"}} }, "two_keys primary recordings/rec-1.mp3 quarantine"},
-		"nobody knows it":                  {func(w *world) { w.lose(p, b); w.subject.Entry = nil; w.subject.Others = []Place{{p, mediaAt}} }, "unknown_object primary " + mediaAt + " quarantine"},
-		"forgotten, and gone":              {func(w *world) { w.lose(p, b); w.facts.Forgotten = true }, ""},
-		"forgotten, and still there":       {func(w *world) { w.lose(p); w.facts.Forgotten = true }, "erased backup " + mediaAt + " report, erased backup " + sideAt + " report"},
+		"younger than grace":                {func(w *world) { w.lose(p); w.subject.Entry.Newest = now.Add(-14 * time.Minute) }, ""},
+		"older than grace by its first":     {func(w *world) { w.lose(p); w.subject.Entry.First = now.Add(-14 * time.Minute) }, "missing_primary primary " + mediaAt + " copy>primary"},
+		"still in its tier's hands":         {func(w *world) { w.lose(p); w.subject.Entry.In(p).Open = true }, ""},
+		"in the other tier's hands":         {func(w *world) { w.lose(p); w.subject.Entry.In(b).Open = true }, "missing_primary primary " + mediaAt + " copy>primary"},
+		"while its tier is not well":        {func(w *world) { w.lose(p); w.rules.Unwell[p] = true }, ""},
+		"both missing, one tier unwell":     {func(w *world) { w.lose(p, b); w.rules.Unwell[p] = true }, "missing_backup backup " + mediaAt + " fetch>backup"},
+		"sent again already":                {func(w *world) { w.lose(p); w.subject.Entry.In(p).Redrive = 9 }, "missing_primary primary " + mediaAt + " await"},
+		"both, one sent again already":      {func(w *world) { w.lose(p, b); w.subject.Entry.In(p).Redrive = 9 }, "missing_both all " + mediaAt + " fetch>backup"},
+		"a letter, and a copy elsewhere":    {func(w *world) { w.lose(p); w.facts.Letters[p] = true }, "missing_primary primary " + mediaAt + " copy>primary"},
+		"a letter, and no copy":             {func(w *world) { w.lose(p, b); w.facts.Letters[p], w.facts.Letters[b] = true, true }, "missing_both all " + mediaAt + " letter"},
+		"one tier's letter, and no copy":    {func(w *world) { w.lose(p, b); w.facts.Letters[p] = true }, "missing_both all " + mediaAt + " fetch>backup"},
+		"the sibling's copy is not proven":  {func(w *world) { w.lose(p); w.facts.Object[b].HasCRC64 = false }, "missing_primary primary " + mediaAt + " fetch>primary"},
+		"past retention":                    {func(w *world) { w.lose(p); w.subject.Entry.First = now.AddDate(-8, 0, 0) }, "expired primary " + mediaAt + " report"},
+		"past retention, gone from backup":  {func(w *world) { w.lose(b); w.subject.Entry.First = now.AddDate(-8, 0, 0) }, "missing_backup backup " + mediaAt + " copy>backup"},
+		"past retention, gone from both":    {func(w *world) { w.lose(p, b); w.subject.Entry.First = now.AddDate(-8, 0, 0) }, "expired primary " + mediaAt + " report"},
+		"another size":                      {func(w *world) { w.facts.Object[p].Size++ }, "size_differs primary " + mediaAt + " quarantine"},
+		"other bytes":                       {func(w *world) { w.facts.Object[b].CRC64++ }, "checksum_differs backup " + mediaAt + " quarantine"},
+		"other bytes, though young":         {func(w *world) { w.facts.Object[b].CRC64++; w.subject.Entry.Newest = now }, "checksum_differs backup " + mediaAt + " quarantine"},
+		"no checksum, and read as agreed":   {func(w *world) { w.facts.Object[b].HasCRC64 = false; w.facts.Read[b] = digest.Of(content) }, ""},
+		"no checksum, and read otherwise":   {func(w *world) { w.facts.Object[b].HasCRC64 = false; w.facts.Read[b] = digest.Of([]byte("x")) }, "checksum_differs backup " + mediaAt + " quarantine"},
+		"the sidecar missing":               {func(w *world) { w.facts.Sidecar[p] = nil }, "metadata_missing primary " + sideAt + " explain>primary"},
+		"the sidecar missing, young":        {func(w *world) { w.facts.Sidecar[p] = nil; w.subject.Entry.Newest = now }, ""},
+		"no sidecar anywhere":               {func(w *world) { w.facts.Sidecar[p], w.facts.Sidecar[b] = nil, nil }, "metadata_missing primary " + mediaAt + " explain>primary, metadata_missing backup " + mediaAt + " explain>backup"},
+		"no sidecar anywhere, no event":     {func(w *world) { w.facts.Sidecar[p], w.facts.Sidecar[b], w.subject.Entry.Sequence = nil, nil, 0 }, "metadata_missing primary " + mediaAt + " quarantine, metadata_missing backup " + mediaAt + " quarantine"},
+		"a sidecar that is none":            {func(w *world) { w.facts.Sidecar[b] = nil; w.facts.Foreign[b] = errors.New("no sidecar") }, "checksum_differs backup " + sideAt + " quarantine"},
+		"the sidecars differ":               {func(w *world) { w.facts.Sidecar[b].Sidecar = []byte(`{}`) }, "checksum_differs all " + sideAt + " quarantine"},
+		"a sidecar is not the agreed one":   {func(w *world) { w.agree(); w.facts.Sidecar[p].Sidecar = []byte(`{}`) }, "checksum_differs primary " + sideAt + " quarantine"},
+		"another tag":                       {func(w *world) { w.facts.Tags[p]["queue"] = "sales" }, "tags_differ primary " + mediaAt + " quarantine"},
+		"a tag more":                        {func(w *world) { w.facts.Tags[b]["x"] = "y" }, "tags_differ backup " + mediaAt + " quarantine"},
+		"a tag less":                        {func(w *world) { delete(w.facts.Tags[b], "source") }, "tags_differ backup " + mediaAt + " quarantine"},
+		"versions that differ":              {func(w *world) { w.several(Several{Place{p, mediaAt}, 2, false, true}) }, "versions primary " + mediaAt + " quarantine"},
+		"versions that are the same":        {func(w *world) { w.several(Several{Place{p, mediaAt}, 2, true, true}) }, "restored primary " + mediaAt + " report"},
+		"deleted, and not by its versions":  {func(w *world) { w.lose(p); w.several(Several{Place{p, mediaAt}, 2, true, false}) }, "missing_primary primary " + mediaAt + " copy>primary"},
+		"another than was sealed":           {func(w *world) { w.seal("x") }, "checksum_differs all " + mediaAt + " quarantine"},
+		"another than was sealed, one tier": {func(w *world) { w.seal("x"); w.lose(p) }, "missing_primary primary " + mediaAt + " quarantine, checksum_differs all " + mediaAt + " quarantine"},
+		"as it was sealed":                  {func(w *world) { w.seal(string(content)) }, ""},
+		"sealed of another key":             {func(w *world) { w.seal("x"); w.subject.Entry.ObjectKey = "recordings/rec-1.mp3" }, ""},
+		"sealed in two ways":                {func(w *world) { w.seal(string(content)); w.subject.Entry.Sealed.Torn = true }, "checksum_differs all " + mediaAt + " quarantine"},
+		"sealed, and nobody else knows":     {func(w *world) { w.seal("x"); w.facts.Sidecar[p], w.facts.Sidecar[b] = nil, nil }, "checksum_differs primary " + mediaAt + " quarantine, checksum_differs backup " + mediaAt + " quarantine"},
+		"given up in both":                  {func(w *world) { w.lose(p, b); w.giveUp(p, b) }, "missing_both all " + mediaAt + " quarantined"},
+		"given up in one":                   {func(w *world) { w.lose(p, b); w.giveUp(p) }, "missing_both all " + mediaAt + " fetch>backup"},
+		"given up, and a copy elsewhere":    {func(w *world) { w.lose(p); w.giveUp(p) }, "missing_primary primary " + mediaAt + " copy>primary"},
+		"a second key":                      {func(w *world) { w.subject.Others = []Place{{b, "recordings/rec-1.mp3"}} }, "two_keys backup recordings/rec-1.mp3 quarantine"},
+		"nobody accepted it":                {func(w *world) { w.subject.Entry = nil; w.subject.Others = []Place{{p, mediaAt}, {b, sideAt}} }, "unknown_object primary " + mediaAt + " quarantine, unknown_object backup " + sideAt + " quarantine"},
+		"nobody accepted it, a second key":  {func(w *world) { w.subject.Entry = nil; w.subject.Others = []Place{{p, "recordings/rec-1.mp3"}} }, "two_keys primary recordings/rec-1.mp3 quarantine"},
+		"nobody knows it":                   {func(w *world) { w.lose(p, b); w.subject.Entry = nil; w.subject.Others = []Place{{p, mediaAt}} }, "unknown_object primary " + mediaAt + " quarantine"},
+		"forgotten, and gone":               {func(w *world) { w.lose(p, b); w.facts.Forgotten = true }, ""},
+		"forgotten, and still there":        {func(w *world) { w.lose(p); w.facts.Forgotten = true }, "erased backup " + mediaAt + " report, erased backup " + sideAt + " report"},
 		"forgotten, and below a deletion": {func(w *world) {
 			w.lose(p, b)
 			w.facts.Forgotten = true
@@ -147,6 +156,27 @@ func TestEachThingThatIsWrongIsSaidOnceWithWhatIsDoneAboutIt(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
 		})
+	}
+}
+
+// seal has the sealed log say what the bytes are.
+func (w *world) seal(body string) { w.subject.Entry.Sealed.Digest = digest.Of([]byte(body)) }
+
+// giveUp has somebody discard these tiers' letters.
+func (w *world) giveUp(list ...tier.Tier) {
+	w.facts.GivenUp = map[tier.Tier]string{}
+	for _, t := range list {
+		w.facts.GivenUp[t] = "ada discarded its dead letter on 2026-11-20: a test call"
+	}
+}
+
+func TestWhatIsFetchedAnewMustBeWhatWasSealed(t *testing.T) {
+	w := sound()
+	w.lose(p, b)
+	w.seal("x")
+	got := judge(w.subject, w.facts, w.rules)
+	if len(got) != 1 || len(got[0].Sends()) != 2 || got[0].Sends()[1].Expect == nil || *got[0].Sends()[1].Expect != digest.Of([]byte("x")) {
+		t.Errorf("got %+v", got)
 	}
 }
 

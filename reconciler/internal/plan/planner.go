@@ -33,6 +33,8 @@ type Planner struct {
 	Erased func(ctx context.Context, key string) (bool, error)
 	// Noted reports whether quarantine has the finding already, with the same evidence.
 	Noted func(ctx context.Context, f Finding) (bool, error)
+	// GivenUp returns the tiers whose dead letter of the recording somebody discarded after a time, with who did, and why.
+	GivenUp func(ctx context.Context, key string, after time.Time) (map[tier.Tier]string, error)
 	// Sealed yields what the sealed log says was stored, also of recordings that RECORDINGS has let go.
 	Sealed   func(ctx context.Context) iter.Seq2[inventory.Entry, error]
 	Rules    Rules // Now and Unwell are set by each run
@@ -89,7 +91,7 @@ func (p *Planner) stand(ctx context.Context) (s situation, err error) {
 // examiner looks closely, as things stand.
 func (p *Planner) examiner(s situation) *Examiner {
 	return &Examiner{
-		Source: evidence.Source{Digests: p.Digests, Stores: p.Stores}, Rules: s.rules, Erased: p.Erased,
+		Source: evidence.Source{Digests: p.Digests, Stores: p.Stores}, Rules: s.rules, Erased: p.Erased, GivenUp: p.GivenUp,
 		Letters: func(key string) map[tier.Tier]bool { return s.letters[maphash.String(s.seed, key)] },
 		Pause:   func(ctx context.Context, failures int) { p.Pause(ctx, inventory.Waits().Delay(failures)) },
 	}

@@ -23,6 +23,9 @@ func (r Rules) excused(e *inventory.Entry, t tier.Tier) bool {
 	return r.Unwell[t] || e.In(t).Open || r.Now.Sub(e.Newest) < r.Grace
 }
 
+// past says that what is gone from primary is expired.
+func (r Rules) past(e *inventory.Entry) bool { return r.Now.Sub(e.First) > r.Retention }
+
 // sieve lets through what is in step, and collects the rest for a closer look.
 type sieve struct {
 	rules   Rules
@@ -40,7 +43,7 @@ func (s *sieve) row(r *inventory.Row) error {
 	if strings.HasPrefix(r.Key, auditFolder) {
 		return nil // the sealed log is proven by its own means
 	}
-	t := trace{Key: r.Key, Entry: r.Ledger}
+	t := trace{Key: r.Key, Entry: r.Ledger, Listed: true}
 	var visible [2]*inventory.Listed
 	for i, l := range [2]*inventory.Listed{r.Primary, r.Backup} {
 		if l == nil {
@@ -51,7 +54,7 @@ func (s *sieve) row(r *inventory.Row) error {
 			t.Several = append(t.Several, Several{at, l.Versions, l.Alike, l.Visible})
 		}
 		if l.Visible {
-			visible[i] = l
+			visible[i], t.Seen[i] = l, true
 		}
 		if l.Visible && r.Ledger == nil {
 			t.Others = append(t.Others, at)

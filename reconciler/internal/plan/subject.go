@@ -27,6 +27,8 @@ type Subject struct {
 	Objects []string         // object keys that the ledger expects: more than one where events contradict each other
 	Others  []Place          // what a store lists and the ledger does not expect
 	Several []Several        // keys with more than one version
+	Listed  bool             // from whole listings
+	Seen    [2]bool          // in which tiers, primary and backup, they have anything of it
 }
 
 // Place is a key in a store.
@@ -59,6 +61,14 @@ func (s Subject) ObjectKey() string {
 	return ""
 }
 
+// gone says that the listings have nothing of the recording in primary, nor in backup.
+func (s Subject) gone() (primary, both bool) {
+	if !s.Listed || len(s.Several) > 0 {
+		return false, false
+	}
+	return !s.Seen[0], !s.Seen[0] && !s.Seen[1]
+}
+
 // Owner returns the idempotency key of the recording that an object's key can belong to, "" if none.
 func Owner(key string) string {
 	name, media := strings.CutPrefix(key, mediaFolder)
@@ -85,6 +95,8 @@ type trace struct {
 	Entry   *inventory.Entry
 	Others  []Place
 	Several []Several
+	Listed  bool
+	Seen    [2]bool
 }
 
 // stranger begins the spool key of an object that belongs to no recording. No idempotency key begins with it.
@@ -152,4 +164,8 @@ func (s *Subject) take(t trace) {
 	}
 	s.Others = append(s.Others, t.Others...)
 	s.Several = append(s.Several, t.Several...)
+	s.Listed = s.Listed || t.Listed
+	for i := range s.Seen {
+		s.Seen[i] = s.Seen[i] || t.Seen[i]
+	}
 }

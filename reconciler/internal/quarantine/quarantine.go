@@ -19,6 +19,7 @@ import (
 	"github.com/twinreel/twinreel/pkg/event"
 	"github.com/twinreel/twinreel/pkg/fault"
 	"github.com/twinreel/twinreel/pkg/queue"
+	"github.com/twinreel/twinreel/pkg/tier"
 	"github.com/twinreel/twinreel/reconciler/internal/scan"
 )
 
@@ -60,6 +61,27 @@ type About struct {
 // Note notes differences. fresh says that one of them was not noted before, or with other evidence: then the record is
 // open, whoever resolved it. Differences that are noted already are left as they are, and cost one read.
 func (b *Book) Note(ctx context.Context, about About, diffs ...Difference) (fresh bool, err error) {
+	return b.change(ctx, about, func(r *Record) bool { return r.note(b.now(), diffs) })
+}
+
+// Discard notes that somebody discarded tier t's dead letter of a recording. It neither opens nor resolves the record.
+func (b *Book) Discard(ctx context.Context, about About, t tier.Tier, by, reason string) error {
+	_, err := b.change(ctx, about, func(r *Record) bool {
+		now := b.now().UTC()
+		if r.Since.IsZero() {
+			r.Since = now
+		}
+		if r.Discarded == nil {
+			r.Discarded = map[tier.Tier]Resolution{}
+		}
+		r.Discarded[t] = Resolution{By: by, Reason: short(reason), At: now}
+		return true
+	})
+	return err
+}
+
+// change changes a record, or makes it, unless how says that nothing is to be written.
+func (b *Book) change(ctx context.Context, about About, how func(*Record) bool) (changed bool, err error) {
 	name := Record{IdempotencyKey: about.IdempotencyKey, ObjectKey: about.ObjectKey}.Name()
 	for range tries {
 		r, err := b.Get(ctx, name)
@@ -72,14 +94,14 @@ func (b *Book) Note(ctx context.Context, about About, diffs ...Difference) (fres
 		if r.ObjectKey == "" {
 			r.ObjectKey = about.ObjectKey
 		}
-		if !r.note(b.now(), diffs) {
+		if !how(&r) {
 			return false, nil
 		}
 		if err = b.write(ctx, r); !errors.Is(err, ErrChanged) {
 			return err == nil, err
 		}
 	}
-	return false, unanswered("note", fmt.Errorf("%s: others were quicker %d times", name, tries))
+	return false, unanswered("change", fmt.Errorf("%s: others were quicker %d times", name, tries))
 }
 
 // Get returns the record of that name: an idempotency key, or Stranger of an object's key. ErrNone.

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/twinreel/twinreel/pkg/fault"
+	"github.com/twinreel/twinreel/pkg/tier"
 )
 
 // MaxEvidence is the longest text, in bytes, that is kept as the evidence of one difference, and as a resolution's reason.
@@ -38,14 +39,17 @@ type Difference struct {
 type Record struct {
 	IdempotencyKey string       `json:"idempotencyKey"` // "" for an object that belongs to no recording
 	ObjectKey      string       `json:"objectKey"`
-	Differences    []Difference `json:"differences"` // at least one, by kind, tier and object
+	Differences    []Difference `json:"differences"` // by kind, tier and object; none where a letter was discarded and nothing else is wrong
 	Since          time.Time    `json:"since"`       // of the first of them
 	Resolved       *Resolution  `json:"resolved"`    // null while it is open
+	// Discarded are the tiers whose dead letter somebody discarded last: what such a tier lacks is not fetched again.
+	Discarded map[tier.Tier]Resolution `json:"discarded,omitempty"`
 
 	revision uint64 // at which it was read
 }
 
-// Resolution is a person's word that he has looked: what was noted stays as it is, and counts no more.
+// Resolution is a person's word that he has looked: what was noted stays as it is, and counts no more. Of a dead letter that
+// was discarded it says that the tier does without.
 type Resolution struct {
 	By     string    `json:"by"`
 	Reason string    `json:"reason"`
@@ -64,7 +68,7 @@ func (r Record) Has(d Difference) bool {
 }
 
 // Open reports whether nobody has resolved it.
-func (r Record) Open() bool { return r.Resolved == nil }
+func (r Record) Open() bool { return r.Resolved == nil && len(r.Differences) > 0 }
 
 // Name is what the record is asked for by.
 func (r Record) Name() string {

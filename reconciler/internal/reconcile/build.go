@@ -59,7 +59,7 @@ func New(ctx context.Context, p Parts) (*Runner, error) {
 	return &Runner{
 		JS: p.JS, Publisher: publisher, Letters: p.Letters, Every: p.Every, By: p.By, Now: time.Now, Log: p.Log,
 		Planner: &plan.Planner{
-			JS: p.JS, Digests: digests, Stores: p.Stores, Board: queue.NewBoard(p.NC, p.JS).Read, Erased: stones.Known, Noted: noted(book),
+			JS: p.JS, Digests: digests, Stores: p.Stores, Board: queue.NewBoard(p.NC, p.JS).Read, Erased: stones.Known, Noted: noted(book), GivenUp: givenUp(book),
 			Sealed: p.Sealed, Rules: p.Rules, Now: time.Now, Progress: p.Progress, Pause: rest,
 		},
 		Repairer: &repair.Repairer{
@@ -77,6 +77,23 @@ func noted(book *quarantine.Book) func(context.Context, plan.Finding) (bool, err
 			return false, nil
 		}
 		return err == nil && r.Has(f.Difference()), err
+	}
+}
+
+// givenUp asks quarantine whose dead letters were discarded.
+func givenUp(book *quarantine.Book) func(context.Context, string, time.Time) (map[tier.Tier]string, error) {
+	return func(ctx context.Context, key string, after time.Time) (map[tier.Tier]string, error) {
+		r, err := book.Get(ctx, key)
+		if errors.Is(err, quarantine.ErrNone) {
+			return nil, nil
+		}
+		out := map[tier.Tier]string{}
+		for t, d := range r.Discarded {
+			if d.At.After(after) {
+				out[t] = fmt.Sprintf("%s discarded its dead letter on %s: %s", d.By, d.At.Format("2006-01-02"), d.Reason)
+			}
+		}
+		return out, err
 	}
 }
 

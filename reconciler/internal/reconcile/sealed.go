@@ -2,11 +2,15 @@ package reconcile
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"iter"
 	"time"
 
+	"github.com/twinreel/twinreel/pkg/digest"
 	"github.com/twinreel/twinreel/pkg/tier"
 	"github.com/twinreel/twinreel/reconciler/internal/audit"
+	"github.com/twinreel/twinreel/reconciler/internal/audit/roster"
 	"github.com/twinreel/twinreel/reconciler/internal/inventory"
 )
 
@@ -19,7 +23,7 @@ func Sealed(log *audit.Log) func(context.Context) iter.Seq2[inventory.Entry, err
 					yield(inventory.Entry{}, err)
 					return
 				}
-				e := inventory.Entry{IdempotencyKey: line.IdempotencyKey, ObjectKey: line.ObjectKey, Forgotten: line.Forgotten != nil}
+				e := inventory.Entry{IdempotencyKey: line.IdempotencyKey, ObjectKey: line.ObjectKey, Forgotten: line.Forgotten != nil, Sealed: sealed(line)}
 				for _, t := range tier.All() {
 					e.First = earliest(e.First, line.In(t))
 				}
@@ -33,6 +37,17 @@ func Sealed(log *audit.Log) func(context.Context) iter.Seq2[inventory.Entry, err
 			}
 		}
 	}
+}
+
+// sealed is what the line says the object's bytes are: all three, or nothing. Old leaves may lack one.
+func sealed(l roster.Line) inventory.Sealed {
+	out := inventory.Sealed{Torn: l.Differs}
+	crc, err := digest.DecodeCRC64(l.CRC64NVME)
+	sum, herr := hex.DecodeString(l.SHA256)
+	if err == nil && herr == nil && len(sum) == sha256.Size && l.Size != nil {
+		out.Digest = digest.Digest{Size: *l.Size, CRC64: crc, SHA256: l.SHA256}
+	}
+	return out
 }
 
 func earliest(a time.Time, b *time.Time) time.Time {

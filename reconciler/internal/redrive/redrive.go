@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/twinreel/twinreel/pkg/digest"
@@ -58,6 +60,33 @@ func Of(body []byte, reason string, from Sibling) ([]byte, error) {
 	}
 	return encode(whole)
 }
+
+// Expect has a redrive accept no other bytes than these; everything else stays as it is. ErrContradicts where the event
+// itself names others.
+func Expect(body []byte, want digest.Digest) ([]byte, error) {
+	e, err := event.Parse(body)
+	if err != nil {
+		return nil, err
+	}
+	if m := e.Data.Media; m.Size != nil && *m.Size != want.Size || m.SHA256 != "" && m.SHA256 != want.SHA256 {
+		return nil, ErrContradicts
+	}
+	var whole, data, media map[string]json.RawMessage
+	if err := errors.Join(json.Unmarshal(body, &whole), json.Unmarshal(whole["data"], &data), json.Unmarshal(data["media"], &media)); err != nil {
+		return nil, fmt.Errorf("%w: its media are no object", event.ErrInvalid)
+	}
+	media["size"], media["sha256"] = json.RawMessage(strconv.FormatInt(want.Size, 10)), json.RawMessage(strconv.Quote(want.SHA256))
+	if data["media"], err = encode(media); err != nil {
+		return nil, err
+	}
+	if whole["data"], err = encode(data); err != nil {
+		return nil, err
+	}
+	return encode(whole)
+}
+
+// ErrContradicts is returned for an event that names other bytes than those that are expected.
+var ErrContradicts = errors.New("the event names other bytes than the sealed log")
 
 // FromSidecar returns a redrive event made of a sidecar alone, for a recording whose event is no longer in RECORDINGS. Its
 // media have no address: they come by the sibling's link, or by one that the platform gives anew.

@@ -1,6 +1,7 @@
 package redrive
 
 import (
+	"errors"
 	"encoding/json"
 	"reflect"
 	"strings"
@@ -143,6 +144,33 @@ func TestARedriveIsMadeOfASidecarAlone(t *testing.T) {
 	} {
 		if _, err := FromSidecar([]byte(bad), "repair", nil, time.Now()); err == nil {
 			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func TestARedriveThatExpectsBytesChangesNothingElse(t *testing.T) {
+	want := digest.Of([]byte("media"))
+	body, err := Of([]byte(strings.Replace(string(completed(t)), `,"size":9007199254740993`, "", 1)), "repair", Sibling{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Expect(body, want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := decode(t, body)
+	media := m["data"].(map[string]any)["media"].(map[string]any)
+	media["size"], media["sha256"] = json.Number("5"), want.SHA256
+	if have := decode(t, got); !reflect.DeepEqual(have, m) {
+		t.Errorf("got  %v\nwant %v", have, m)
+	}
+	again, err := Expect(got, want)
+	if err != nil || string(again) != string(got) {
+		t.Errorf("what it says already: %v", err)
+	}
+	for _, other := range []digest.Digest{digest.Of([]byte("other")), {Size: 6, SHA256: want.SHA256}} {
+		if _, err := Expect(got, other); !errors.Is(err, ErrContradicts) {
+			t.Errorf("other bytes: %v", err)
 		}
 	}
 }

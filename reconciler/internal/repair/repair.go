@@ -170,6 +170,9 @@ func (r *Repairer) body(ctx context.Context, e *evidence.Evidence, f plan.Findin
 		}
 		if m != nil && fits(m.Data, f.IdempotencyKey, e) {
 			body, err = redrive.Of(m.Data, Reason, from)
+			if err == nil && s.Expect != nil {
+				body, err = redrive.Expect(body, *s.Expect)
+			}
 			return body, m.Header.Get("traceparent"), err
 		}
 	}
