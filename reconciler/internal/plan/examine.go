@@ -13,6 +13,7 @@ import (
 	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/pkg/tier"
 	"github.com/twinreel/twinreel/reconciler/internal/evidence"
+	"github.com/twinreel/twinreel/reconciler/internal/readback"
 )
 
 // sideBySide is how many subjects are looked at side by side.
@@ -28,7 +29,8 @@ type Examiner struct {
 	GivenUp func(ctx context.Context, key string, after time.Time) (map[tier.Tier]string, error)
 	// Letters tells of which tiers' open letters name a recording.
 	Letters func(key string) map[tier.Tier]bool
-	Waits   queue.Schedule // before somebody who did not answer is asked again
+	Reader  *readback.Reader // reads copies whose store reports no checksum
+	Waits   queue.Schedule   // before somebody who did not answer is asked again
 	Pause   func(ctx context.Context, wait int)
 }
 
@@ -116,22 +118,8 @@ func (x *Examiner) closer(ctx context.Context, t tier.Tier, f *Facts) error {
 	if o.HasCRC64 || agreed == nil || o.Size != agreed.Size {
 		return nil
 	}
-	f.Read[t], err = readBack(ctx, x.Source.Stores[t], o.Key)
+	f.Read[t], err = x.Reader.Digest(ctx, x.Source.Stores[t], o.Key, o.Size, io.Discard)
 	return err
-}
-
-// readBack reads a whole copy.
-func readBack(ctx context.Context, store objstore.Reader, key string) (digest.Digest, error) {
-	body, err := store.Open(ctx, key, 0, -1)
-	if err != nil {
-		return digest.Digest{}, err
-	}
-	defer func() { _ = body.Close() }()
-	h := digest.NewHasher()
-	if _, err := io.Copy(h, body); err != nil {
-		return digest.Digest{}, err
-	}
-	return h.Digest(), nil
 }
 
 // all looks at many subjects side by side, and hands over what is wrong with each, or why that is not known, in the order of

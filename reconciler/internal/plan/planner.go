@@ -19,6 +19,7 @@ import (
 	"github.com/twinreel/twinreel/reconciler/internal/evidence"
 	"github.com/twinreel/twinreel/reconciler/internal/inventory"
 	"github.com/twinreel/twinreel/reconciler/internal/letters"
+	"github.com/twinreel/twinreel/reconciler/internal/readback"
 	"github.com/twinreel/twinreel/reconciler/internal/scan"
 	"github.com/twinreel/twinreel/reconciler/internal/spool"
 )
@@ -92,6 +93,7 @@ func (p *Planner) stand(ctx context.Context) (s situation, err error) {
 func (p *Planner) examiner(s situation) *Examiner {
 	return &Examiner{
 		Source: evidence.Source{Digests: p.Digests, Stores: p.Stores}, Rules: s.rules, Erased: p.Erased, GivenUp: p.GivenUp,
+		Reader:  readback.New(),
 		Letters: func(key string) map[tier.Tier]bool { return s.letters[maphash.String(s.seed, key)] },
 		Pause:   func(ctx context.Context, failures int) { p.Pause(ctx, inventory.Waits().Delay(failures)) },
 	}

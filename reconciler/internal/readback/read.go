@@ -43,11 +43,26 @@ func New() *Reader {
 // longer. ErrDiffers where they are not; what w has got by then is not to be used, as at any other error.
 // objstore.ErrNotExist.
 func (r *Reader) Copy(ctx context.Context, store objstore.Reader, key string, d digest.Digest, w io.Writer) error {
+	have, err := r.Digest(ctx, store, key, d.Size, w)
+	switch {
+	case err != nil:
+		return err
+	case have.Size < d.Size:
+		return fmt.Errorf("%w: it ends after %d bytes of %d", ErrDiffers, have.Size, d.Size)
+	case have != d:
+		return fmt.Errorf("%w: sha256 %s, agreed %s", ErrDiffers, have.SHA256, d.SHA256)
+	}
+	return nil
+}
+
+// Digest reads size bytes of the key's object into w, or as many as it has, and says what they are. At an error, what w has
+// got is not to be used. objstore.ErrNotExist.
+func (r *Reader) Digest(ctx context.Context, store objstore.Reader, key string, size int64, w io.Writer) (digest.Digest, error) {
 	hasher := digest.NewHasher()
 	failed := 0
-	for got := int64(0); got < d.Size; {
-		n, err := r.span(ctx, store, key, got, d.Size-got, io.MultiWriter(w, hasher))
-		if got += n; got == d.Size {
+	for got := int64(0); got < size; {
+		n, err := r.span(ctx, store, key, got, size-got, io.MultiWriter(w, hasher))
+		if got += n; got == size {
 			break // whatever its last word was: the hashes decide
 		}
 		if failed++; n > 0 {
@@ -55,22 +70,19 @@ func (r *Reader) Copy(ctx context.Context, store objstore.Reader, key string, d 
 		}
 		switch {
 		case ctx.Err() != nil:
-			return ctx.Err()
+			return digest.Digest{}, ctx.Err()
 		case err == nil:
-			return fmt.Errorf("%w: it ends after %d bytes of %d", ErrDiffers, got, d.Size)
+			return hasher.Digest(), nil
 		case final(err) || failed > Resumes:
-			return err
+			return digest.Digest{}, err
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return digest.Digest{}, ctx.Err()
 		case <-time.After(r.Resume.Delay(failed)):
 		}
 	}
-	if have := hasher.Digest(); have != d {
-		return fmt.Errorf("%w: sha256 %s, agreed %s", ErrDiffers, have.SHA256, d.SHA256)
-	}
-	return nil
+	return hasher.Digest(), nil
 }
 
 // final reports whether asking again would be of no use.
