@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -58,44 +59,84 @@ type Result struct {
 	Refused bool   // the cap held the repairs back
 }
 
-// Carry carries the plan out. Where it would send more than the cap allows it sends nothing, unless approved is its ID.
-func (r *Repairer) Carry(ctx context.Context, p *plan.Plan, approved string) (out Result, err error) {
-	out.Refused = p.Above() && approved != p.ID.String()
-	for f, err := range p.Findings() {
-		if err != nil {
-			return out, err
-		}
-		switch {
-		case f.Action.Sends() && !out.Refused:
-			err = r.send(ctx, f, &out)
-		case f.Action == plan.Quarantine || f.Kind == plan.Restored:
-			err = r.note(ctx, f, &out)
-		}
-		if err != nil {
-			return out, err
-		}
-		r.Progress("repairing", out.Sent+out.Landed, p.Sends)
-	}
-	return out, nil
+// atOnce is how many events are looked at and sent side by side: how fast that goes is for Rate to say, not for how far away
+// the stores are.
+const atOnce = 16
+
+// work is a plan while it is carried out.
+type work struct {
+	all   sync.WaitGroup
+	slots chan struct{}
+	stop  context.CancelFunc
+
+	mu  sync.Mutex
+	out Result
+	err error // the first that ends it
 }
 
-// send sends what the finding asks for.
-func (r *Repairer) send(ctx context.Context, f plan.Finding, out *Result) error {
+// Carry carries the plan out, in its order as far as events side by side have one. Where it would send more than the cap
+// allows it sends nothing, unless approved is its ID.
+func (r *Repairer) Carry(ctx context.Context, p *plan.Plan, approved string) (Result, error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	w := &work{slots: make(chan struct{}, atOnce), stop: stop}
+	w.out.Refused = p.Above() && approved != p.ID.String()
+	err := r.carry(ctx, p, w)
+	w.all.Wait()
+	if w.err != nil {
+		err = w.err
+	}
+	return w.out, err
+}
+
+func (r *Repairer) carry(ctx context.Context, p *plan.Plan, w *work) error {
+	refused := w.out.Refused
+	for f, err := range p.Findings() {
+		if err != nil {
+			return err
+		}
+		switch {
+		case f.Action.Sends() && !refused:
+			err = r.send(ctx, f, w)
+		case f.Action == plan.Quarantine || f.Kind == plan.Restored:
+			err = r.note(ctx, f, &w.out)
+		}
+		if err != nil {
+			return err
+		}
+		w.mu.Lock()
+		done := w.out.Sent + w.out.Landed
+		w.mu.Unlock()
+		r.Progress("repairing", done, p.Sends)
+	}
+	return nil
+}
+
+// send has sent what the finding asks for, each event when the rate and a slot allow it.
+func (r *Repairer) send(ctx context.Context, f plan.Finding, w *work) error {
 	for _, s := range f.Sends() {
 		if err := r.Rate.Wait(ctx); err != nil {
 			return err
 		}
-		sent, err := r.sendOne(ctx, f, s)
-		switch {
-		case err != nil:
-			if err := r.failed(ctx, out, fmt.Errorf("repair %s in %s: %w", f.IdempotencyKey, s.Tier, err)); err != nil {
-				return err
+		w.slots <- struct{}{}
+		w.all.Go(func() {
+			defer func() { <-w.slots }()
+			sent, err := r.sendOne(ctx, f, s)
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			switch {
+			case err != nil:
+				err = r.failed(ctx, &w.out, fmt.Errorf("repair %s in %s: %w", f.IdempotencyKey, s.Tier, err))
+				if err != nil && w.err == nil {
+					w.err = err
+					w.stop()
+				}
+			case sent:
+				w.out.Sent++
+			default:
+				w.out.Landed++
 			}
-		case sent:
-			out.Sent++
-		default:
-			out.Landed++
-		}
+		})
 	}
 	return nil
 }
