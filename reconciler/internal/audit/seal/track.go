@@ -154,7 +154,7 @@ func (t *track) add(ctx context.Context, m scan.Message) error {
 func (t *track) fill(ctx context.Context, from, to uint64) error {
 	m, err := t.at(ctx, from, "")
 	switch {
-	case err != nil && !errors.Is(err, errNoMessage):
+	case err != nil && !errors.Is(err, scan.ErrNoMessage):
 		return err
 	case err == nil && m.Sequence < to:
 		return fmt.Errorf("the stream's leader has message %d, which was not delivered; reading again", m.Sequence)
