@@ -3,17 +3,14 @@ package scan
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/twinreel/twinreel/pkg/queue"
 )
 
-// resets is how often a consumer that broke is made anew before the reading fails.
+// resets is how often a consumer that broke is made anew, without a message since, before the reading fails.
 const resets = 3
 
 // patience is how long the server may take for the next message.
@@ -53,39 +50,16 @@ type Message struct {
 	Body     []byte
 }
 
-// Stream calls visit for each message of the range that the stream holds when the reading begins, oldest first, and
-// stops at visit's first error, which it returns. Messages that are removed meanwhile may be left out.
+// Stream calls visit for each message of the range that the stream holds when the reading begins, oldest first, once each,
+// and stops at visit's first error, which it returns. Messages that are removed meanwhile may be left out. A reading that
+// breaks goes on behind what was visited; it has ended when the stream's leader has nothing more of the range, not when a
+// consumer has nothing more to send: what it sent may be lost, and the replica that it is on may lag.
 func Stream(ctx context.Context, js jetstream.JetStream, name string, r Range, visit func(Message) error) error {
-	stream, err := js.Stream(ctx, name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return fmt.Errorf("stream %s: %w", name, queue.ErrNotProvisioned)
-	}
-	if err != nil {
+	reading := &reading{js: js, name: name, span: r, visit: visit, patience: patience}
+	if err := reading.run(ctx); err != nil {
 		return fmt.Errorf("read stream %s: %w", name, err)
 	}
-	end := stream.CachedInfo().State.LastSeq
-	consumer, err := stream.OrderedConsumer(ctx, r.consumer())
-	if err != nil {
-		return fmt.Errorf("read stream %s: %w", name, err)
-	}
-	defer remove(ctx, stream, consumer)
-	if consumer.CachedInfo().NumPending == 0 {
-		return nil
-	}
-	messages, err := consumer.Messages()
-	if err != nil {
-		return fmt.Errorf("read stream %s: %w", name, err)
-	}
-	defer messages.Stop()
-	for {
-		last, err := next(ctx, consumer, messages, end, visit)
-		if err != nil {
-			return fmt.Errorf("read stream %s: %w", name, err)
-		}
-		if last {
-			return nil
-		}
-	}
+	return nil
 }
 
 // remove removes the consumer, also where ctx has ended. One that stays all the same is removed by the server, minutes
@@ -98,26 +72,6 @@ func remove(ctx context.Context, stream jetstream.Stream, consumer jetstream.Con
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
 	defer cancel()
 	_ = stream.DeleteConsumer(ctx, info.Name)
-}
-
-// next visits one message and says whether it was the last.
-func next(ctx context.Context, consumer jetstream.Consumer, messages jetstream.MessagesContext, end uint64, visit func(Message) error) (last bool, err error) {
-	wait, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	msg, err := messages.Next(jetstream.NextContext(wait))
-	if err != nil {
-		if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
-			if info, ierr := consumer.Info(ctx); ierr == nil && info.NumPending == 0 {
-				return true, nil // the rest was removed while we read
-			}
-		}
-		return false, err
-	}
-	m, pending, err := unpack(msg)
-	if err != nil {
-		return false, err
-	}
-	return pending == 0 || m.Sequence >= end, visit(m)
 }
 
 // unpack returns a message, and how many more of the range the stream held when it was sent.

@@ -14,6 +14,7 @@ import (
 	"github.com/twinreel/twinreel/reconciler/internal/audit/checkpoint"
 	"github.com/twinreel/twinreel/reconciler/internal/audit/epoch"
 	"github.com/twinreel/twinreel/reconciler/internal/audit/tree"
+	"github.com/twinreel/twinreel/reconciler/internal/scan"
 )
 
 // mark publishes a mark where it is time: some thousands of messages wait, or one for minutes; with now, as soon as there is
@@ -40,7 +41,7 @@ func (s *Sealer) mark(ctx context.Context, now bool) error {
 		return s.waiting(ctx, uint64(most)+1)
 	}
 	oldest, err := s.at(ctx, uint64(most)+1, "")
-	if errors.Is(err, errNoMessage) {
+	if errors.Is(err, scan.ErrNoMessage) {
 		return nil // removed meanwhile, or the stream was made anew
 	}
 	if err != nil {

@@ -11,7 +11,9 @@ import (
 
 	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/pkg/tier"
+	"github.com/twinreel/twinreel/reconciler/internal/audit/checkpoint"
 	"github.com/twinreel/twinreel/reconciler/internal/audit/epoch"
+	"github.com/twinreel/twinreel/reconciler/internal/audit/tree"
 	"github.com/twinreel/twinreel/reconciler/internal/scan"
 )
 
@@ -24,7 +26,8 @@ const (
 )
 
 // purge removes from the stream what is sealed and no longer wanted there. It never removes what is not sealed, and looks
-// first that the checkpoints it relies on can be read and that the tree's edge is what they were made from.
+// first that the checkpoints it relies on can be read, that the tree's edge is what they were made from, and that each leaf
+// which would go is in the data tiles as the tree has it.
 func (s *Sealer) purge(ctx context.Context) error {
 	stream, info, e, err := s.stream(ctx)
 	if err != nil || info.State.Msgs == 0 {
@@ -44,7 +47,7 @@ func (s *Sealer) purge(ctx context.Context) error {
 	if limit < info.State.FirstSeq {
 		return nil
 	}
-	if err := s.confirm(ctx, e, int64(limit), need); err != nil {
+	if err := s.confirm(ctx, e, int64(info.State.FirstSeq)-1, int64(limit), need); err != nil {
 		return err
 	}
 	if _, _, now, err := s.stream(ctx); err != nil || now != e {
@@ -111,8 +114,8 @@ func (s *Sealer) young(ctx context.Context, info *jetstream.StreamInfo) (uint64,
 	return first, err
 }
 
-// confirm looks that so many stores have sealed the sequence, by what they hold now.
-func (s *Sealer) confirm(ctx context.Context, e epoch.ID, limit int64, need int) error {
+// confirm looks that so many stores have sealed the leaves of the indexes first to limit-1, by what they hold now.
+func (s *Sealer) confirm(ctx context.Context, e epoch.ID, first, limit int64, need int) error {
 	keys, err := s.Keys()
 	if err != nil {
 		return err
@@ -131,6 +134,10 @@ func (s *Sealer) confirm(ctx context.Context, e epoch.ID, limit int64, need int)
 		case err != nil:
 			all = errors.Join(all, fmt.Errorf("%s: %w", name, err))
 		case b.Size() >= limit:
+			if err := t.prove(ctx, b.Head(), first, limit); err != nil {
+				all = errors.Join(all, fmt.Errorf("%s: %w", name, err))
+				continue
+			}
 			have++
 		}
 	}
@@ -138,4 +145,20 @@ func (s *Sealer) confirm(ctx context.Context, e epoch.ID, limit int64, need int)
 		return errors.Join(fmt.Errorf("message %d is to be sealed in %d stores before it is purged, and is in %d", limit, need, have), all)
 	}
 	return nil
+}
+
+// prove looks that the store holds the leaves of the indexes first to limit-1, as the tree at the head has them. Whole tiles
+// that were proven before are not read again: they are never written again. Nor is what the stream has no more, which could
+// not be helped.
+func (t *track) prove(ctx context.Context, h checkpoint.Head, first, limit int64) error {
+	if t.proven.epoch == h.Epoch {
+		first = max(first, t.proven.size)
+	}
+	through, err := tree.Prove(ctx, t.store.Reader, h, first, limit)
+	t.proven.epoch, t.proven.size = h.Epoch, through/tree.Width*tree.Width
+	t.unproven.Store(err != nil && alarming(err))
+	if t.unproven.Load() {
+		t.Metrics.broken(t.tier, true)
+	}
+	return err
 }

@@ -1,11 +1,16 @@
 package seal
 
 import (
+	"bytes"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/twinreel/twinreel/pkg/digest"
+	"github.com/twinreel/twinreel/pkg/objstore"
 	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/pkg/tier"
+	"github.com/twinreel/twinreel/reconciler/internal/audit/tree"
 )
 
 func TestWhatMayBePurged(t *testing.T) {
@@ -112,5 +117,47 @@ func TestNothingIsPurgedOnTheWordOfMemoryAlone(t *testing.T) {
 	}
 	if err := s.purge(t.Context()); err == nil || w.first() != 1 {
 		t.Errorf("first %d: %v", w.first(), err)
+	}
+}
+
+// given a leaf that a store has lost, or has otherwise, since it was sealed, when it is time to purge, then nothing is, and the
+// object is named; and once it is as it was, what is due goes.
+func TestNothingIsPurgedThatAStoreDoesNotHoldLeafByLeaf(t *testing.T) {
+	for name, instead := range map[string]func(body []byte) []byte{
+		"lost":    func([]byte) []byte { return nil },
+		"altered": func(body []byte) []byte { return bytes.Replace(body, []byte("audit."), []byte("audiT."), 1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			s := w.sealer()
+			w.many(600)
+			w.seals(s)
+			w.pass(2 * time.Hour)
+			key := w.epoch().Key(tree.DataTile(300, 1024).Path())
+			body := w.objects(tier.Backup)[key]
+			if len(body) == 0 {
+				t.Fatalf("no %s", key)
+			}
+			w.replace(tier.Backup, key, instead(body))
+			if err := s.purge(t.Context()); err == nil || !strings.Contains(err.Error(), key) || !alarming(err) || w.first() != 1 {
+				t.Errorf("first %d: %v", w.first(), err)
+			}
+			w.replace(tier.Backup, key, body)
+			if err := s.purge(t.Context()); err != nil || w.first() != 602 {
+				t.Errorf("first %d: %v", w.first(), err)
+			}
+		})
+	}
+}
+
+// replace puts other bytes in an object's place, none for nothing at all.
+func (w *world) replace(t tier.Tier, key string, body []byte) {
+	w.Helper()
+	w.stores[t].Lose(key)
+	if body == nil {
+		return
+	}
+	if _, err := w.stores[t].Put(w.Context(), key, body, digest.Of(body), objstore.Options{}); err != nil {
+		w.Fatal(err)
 	}
 }

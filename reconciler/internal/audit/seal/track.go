@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -29,6 +30,11 @@ type track struct {
 	out       *writer       // of the builder
 	completed time.Time     // when the older epochs were last compared
 	unheard   time.Time     // since when the other store cannot be asked for what is missing
+	proven    struct {      // the leaves that a purge has read in the store
+		epoch epoch.ID
+		size  int64
+	}
+	unproven atomic.Bool // what a purge has read there is not what was sealed
 
 	mu    sync.Mutex
 	epoch epoch.ID // of what is known
@@ -67,7 +73,7 @@ func (t *track) advance(ctx context.Context) error {
 	if err != nil {
 		t.builder = nil // it may have put what it was refused: begin at the last checkpoint
 	}
-	t.Metrics.broken(t.tier, err != nil && alarming(err))
+	t.Metrics.broken(t.tier, err != nil && alarming(err) || t.unproven.Load())
 	return err
 }
 
@@ -154,7 +160,7 @@ func (t *track) add(ctx context.Context, m scan.Message) error {
 func (t *track) fill(ctx context.Context, from, to uint64) error {
 	m, err := t.at(ctx, from, "")
 	switch {
-	case err != nil && !errors.Is(err, errNoMessage):
+	case err != nil && !errors.Is(err, scan.ErrNoMessage):
 		return err
 	case err == nil && m.Sequence < to:
 		return fmt.Errorf("the stream's leader has message %d, which was not delivered; reading again", m.Sequence)
