@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -114,6 +116,43 @@ func TestWhatIsDoneBehindItsBackIsFoundAndMended(t *testing.T) {
 	b.onlyEvidence(evidence)
 	b.neverBroughtBack(all[n-1], evidence)
 	b.sealedAndProven()
+	b.neverTakenForAnother(all[n-2], evidence)
+}
+
+// neverTakenForAnother has both stores lose a sealed recording that the platform has encoded again since: other bytes do not
+// take its place, and when somebody has discarded its letters, no run fetches it again.
+func (b *bed) neverTakenForAnother(r *platform.Recording, evidence found) {
+	b.t.Helper()
+	r.SetFaults(platform.Faults{Reencoded: true})
+	r.SetExpect(platform.ExpectAbsent)
+	v := b.vandal()
+	for _, t := range []string{"primary", "backup"} {
+		v.destroy(t, media(r))
+		v.destroy(t, sidecar(r))
+	}
+	want := maps.Clone(evidence)
+	want.add("missing_both", "all", media(r))
+	carried, got := b.once(3)
+	b.want("after both lost a sealed recording", got, want)
+	if carried.Repairs != 2 {
+		b.t.Errorf("it repaired %d", carried.Repairs)
+	}
+	b.settle()
+	for _, t := range []string{"primary", "backup"} {
+		if _, there := b.letters()[fmt.Sprintf("%s %s source_unusable", t, r.Key())]; !there {
+			b.t.Errorf("%s did not refuse the other bytes: %v", t, slices.Sorted(maps.Keys(b.letters())))
+		}
+	}
+	b.once(3)
+	b.command("dlq", "discard", "--reason", "lost for good, case 12", "--id", r.Key(), "--yes")
+	for range 2 {
+		again, got := b.once(0)
+		b.want("after its letters were discarded", got, want)
+		if again.Repairs != 0 {
+			b.t.Errorf("it repaired %d", again.Repairs)
+		}
+	}
+	b.onlyEvidence(evidence)
 }
 
 // neverBroughtBack has a recording forgotten and deletes it in both stores: two runs and a replay later it is still gone.
