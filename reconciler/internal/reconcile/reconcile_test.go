@@ -477,7 +477,7 @@ func TestWhatHasRunItsCourseIsNotLookedForAgain(t *testing.T) {
 	before := map[tier.Tier]int{}
 	asked := func(x tier.Tier) int {
 		s := b.stores[x]
-		return int(s.Calls(memstore.Stat) + s.Calls(memstore.Open) + s.Calls(memstore.Tags))
+		return s.Calls(memstore.Stat) + s.Calls(memstore.Open) + s.Calls(memstore.Tags)
 	}
 	for _, x := range tier.All() {
 		before[x] = asked(x)
