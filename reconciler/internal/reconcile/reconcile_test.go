@@ -388,3 +388,15 @@ func TestARefusedRunOfWhatIsNewCanBeApproved(t *testing.T) {
 		t.Errorf("approved, it sent %d", r.Repair.Sent)
 	}
 }
+
+func TestAFullRunThatHasNoRoomForItsTemporaryFilesAsksTheStoresForNothing(t *testing.T) {
+	b := newBed(t)
+	b.settled(1)
+	for _, s := range b.stores {
+		s.Before(memstore.List, func(context.Context, memstore.Call) error { t.Error("a store was listed"); return nil })
+	}
+	_, err := b.runner().Planner.Whole(t.Context(), plan.Options{Last: plan.Last{Primary: 1 << 50}})
+	if err == nil || !strings.Contains(err.Error(), "TMPDIR") {
+		t.Errorf("got %v", err)
+	}
+}
