@@ -107,6 +107,18 @@ func listed(b *container.BlobItem) objstore.Info {
 	return i
 }
 
+// StatVersion implements objstore.Reader.
+func (r *Reader) StatVersion(ctx context.Context, key, version string) (objstore.Info, error) {
+	at := r.client.NewBlobClient(key)
+	if version != "" {
+		var err error
+		if at, err = at.WithVersionID(version); err != nil {
+			return objstore.Info{}, objstore.Refuse(fault.Permanent, "stat a version of "+key, "its version has no usable name")
+		}
+	}
+	return r.stat(ctx, at, key)
+}
+
 // Tags implements objstore.Reader.
 func (r *Reader) Tags(ctx context.Context, key string) (map[string]string, error) {
 	op := "read the tags of " + key

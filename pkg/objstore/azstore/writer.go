@@ -80,8 +80,14 @@ func (s *Store) ReadSidecar(ctx context.Context, key string) ([]byte, error) {
 
 // Stat describes the visible blob, with the checksum that its creator wrote into its metadata.
 func (s *account) Stat(ctx context.Context, key string) (objstore.Info, error) {
+	info, err := s.stat(ctx, s.client.NewBlobClient(key), key)
+	info.Latest = err == nil
+	return info, err
+}
+
+func (s *account) stat(ctx context.Context, at *blob.Client, key string) (objstore.Info, error) {
 	op := "stat " + key
-	out, err := s.client.NewBlobClient(key).GetProperties(ctx, nil)
+	out, err := at.GetProperties(ctx, nil)
 	switch {
 	case err != nil && absent(err):
 		return objstore.Info{}, objstore.NotExist(op)
@@ -90,7 +96,7 @@ func (s *account) Stat(ctx context.Context, key string) (objstore.Info, error) {
 	}
 	info := objstore.Info{
 		Key: key, Size: value(out.ContentLength), ETag: unquote(out.ETag), VersionID: value(out.VersionID),
-		ContentType: value(out.ContentType), Modified: value(out.LastModified), Latest: true,
+		ContentType: value(out.ContentType), Modified: value(out.LastModified),
 	}
 	for name, sum := range out.Metadata { // names come back in another case
 		if !strings.EqualFold(name, checksumName) {

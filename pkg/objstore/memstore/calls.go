@@ -64,6 +64,16 @@ func (s *Store) Stat(ctx context.Context, key string) (info objstore.Info, err e
 	return info, err
 }
 
+// StatVersion implements objstore.Reader.
+func (s *Store) StatVersion(ctx context.Context, key, version string) (objstore.Info, error) {
+	if version != "" {
+		return objstore.Info{}, absent("stat a version of " + key) // it has none
+	}
+	info, err := s.Stat(ctx, key)
+	info.Latest = false
+	return info, err
+}
+
 // ReadSidecar implements objstore.Writer.
 func (s *Store) ReadSidecar(ctx context.Context, key string) (b []byte, err error) {
 	op := "read " + key

@@ -149,6 +149,12 @@ func (f fixture) holds(t *testing.T, key string, body []byte) {
 	versions := f.list(t, key)
 	if len(versions) != 1 || versions[0].Key != key || versions[0].Size != d.Size || !versions[0].Latest {
 		t.Errorf("listing of %s: %+v, want one version", key, versions)
+		return
+	}
+	info, err := f.Reader.StatVersion(f.ctx, key, versions[0].VersionID)
+	must(t, err)
+	if !info.Same(d) || info.Key != key || info.ETag != versions[0].ETag || info.Latest {
+		t.Errorf("stat of its one version: %+v, want size %d and crc64 %d", info, d.Size, d.CRC64)
 	}
 }
 

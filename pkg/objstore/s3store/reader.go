@@ -77,6 +77,11 @@ func (r *Reader) list(ctx context.Context, op string, in *s3.ListObjectVersionsI
 	}
 }
 
+// StatVersion implements objstore.Reader.
+func (r *Reader) StatVersion(ctx context.Context, key, version string) (objstore.Info, error) {
+	return r.stat(ctx, key, version)
+}
+
 // Tags implements objstore.Reader.
 func (r *Reader) Tags(ctx context.Context, key string) (map[string]string, error) {
 	op := "read the tags of " + key

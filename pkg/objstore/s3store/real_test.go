@@ -2,6 +2,7 @@ package s3store_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -195,11 +196,20 @@ func TestVersionsAreListedNewestFirstAndDeleteMarkersAreNot(t *testing.T) {
 		t.Helper()
 		var sizes []int64
 		var latests []bool
+		var proven []uint64
 		for info, err := range r.List(ctx, key) {
 			if err != nil {
 				t.Fatal(err)
 			}
 			sizes, latests = append(sizes, info.Size), append(latests, info.Latest)
+			one, err := r.StatVersion(ctx, key, info.VersionID)
+			if err != nil || !one.HasCRC64 || one.Size != info.Size || one.VersionID != info.VersionID {
+				t.Fatalf("%s: version %s: %+v, %v", when, info.VersionID, one, err)
+			}
+			proven = append(proven, one.CRC64)
+		}
+		if !slices.Equal(proven, []uint64{digest.CRC64([]byte("three")), digest.CRC64([]byte("one"))}) {
+			t.Errorf("%s: checksums %v", when, proven)
 		}
 		if len(sizes) != 2 || sizes[0] != 5 || sizes[1] != 3 || latests[0] != latest || latests[1] {
 			t.Errorf("%s: sizes %v, latest %v", when, sizes, latests)

@@ -63,8 +63,15 @@ func (s *Store) ReadSidecar(ctx context.Context, key string) ([]byte, error) {
 // Stat describes the visible object, with its checksum. A HEAD says 404 for a missing bucket too, so that is looked into
 // before anything is called absent.
 func (b *bucket) Stat(ctx context.Context, key string) (objstore.Info, error) {
+	info, err := b.stat(ctx, key, "")
+	info.Latest = err == nil
+	return info, err
+}
+
+// stat describes one version of an object, "": the visible one.
+func (b *bucket) stat(ctx context.Context, key, version string) (objstore.Info, error) {
 	op := "stat " + key
-	out, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &b.name, Key: &key, ChecksumMode: types.ChecksumModeEnabled})
+	out, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &b.name, Key: &key, VersionId: optional(version), ChecksumMode: types.ChecksumModeEnabled})
 	switch {
 	case err != nil && absent(err):
 		return objstore.Info{}, b.absence(ctx, op)
@@ -73,7 +80,7 @@ func (b *bucket) Stat(ctx context.Context, key string) (objstore.Info, error) {
 	}
 	info := objstore.Info{
 		Key: key, Size: aws.ToInt64(out.ContentLength), ETag: unquote(out.ETag), VersionID: aws.ToString(out.VersionId),
-		ContentType: aws.ToString(out.ContentType), Modified: aws.ToTime(out.LastModified), Latest: true,
+		ContentType: aws.ToString(out.ContentType), Modified: aws.ToTime(out.LastModified),
 	}
 	if out.ChecksumType == types.ChecksumTypeComposite {
 		return info, nil // a checksum of checksums says nothing about the whole

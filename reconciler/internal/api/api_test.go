@@ -78,7 +78,7 @@ func TestARecordIsAnsweredByItsID(t *testing.T) {
 			names = append(names, name)
 		}
 		slices.Sort(names)
-		want := []string{"backupStorage", "idempotencyKey", "primaryStorage", "recordingId", "retries", "retryCount", "sha256", "size", "status", "timeline"}
+		want := []string{"backupStorage", "idempotencyKey", "letters", "primaryStorage", "recordingId", "retries", "retryCount", "sha256", "size", "status", "timeline"}
 		if !slices.Equal(names, want) || string(fields["primaryStorage"]) != "null" || w.Header().Get("Content-Type") != "application/json" {
 			t.Errorf("%s: fields %v", path, names)
 		}

@@ -1,6 +1,9 @@
 package capacity
 
-import "github.com/twinreel/twinreel/pkg/settings"
+import (
+	"github.com/twinreel/twinreel/pkg/settings"
+	"github.com/twinreel/twinreel/reconciler/internal/spool"
+)
 
 // What a run asks for. Package plan's test counts that it is so.
 const (
@@ -52,7 +55,8 @@ func HourlyRun(perDay int64) Requests {
 // Disk is what a full run writes into temporary files, at most.
 func Disk(recordings int64) settings.Bytes {
 	const each = 2 * 190 // two keys of usual length, each with its entry
-	return settings.Bytes(recordings * each)
+	n := recordings * each
+	return settings.Bytes(n + min(n, spool.Merging))
 }
 
 // over is how many times b goes into a, rounded up.

@@ -29,7 +29,8 @@ func (a *app) capacity() *cobra.Command {
 		Short: "Say what so many recordings a day need: streams, requests, disk",
 		Long: `Compute, without asking anybody, what so many recordings a day need: the sizes of the streams (as provision --per-day makes
 them), and the requests to S3, Azure Blob and NATS that the reconciler's runs make, which somebody pays for. --kept is how
-many recordings each store holds; by default those of TWINREEL_RETENTION_DAYS.`,
+many recordings each store holds; by default those of TWINREEL_RETENTION_DAYS. A full run's temporary files are in TMPDIR of
+whatever runs it, and it does not begin where they have no room.`,
 		Example: `  reconciler capacity --per-day 40000
   reconciler capacity --per-day 40000 --kept 100000000 -o json`,
 		Args: cobra.NoArgs,

@@ -36,7 +36,10 @@ func (a *app) recordingShow() *cobra.Command {
 default one. The record comes from Redis; where Redis has none or is away it is put together from the newest ` + strconv.Itoa(history.Newest) + `
 events of RECORDINGS, the dead letters, and what the stores hold. Without the stores' settings (TWINREEL_S3_…,
 TWINREEL_AZURE_…) they are not asked, and then nothing is known of copies. The timeline has what the audit log tells: what
-is sealed, and of what is not the newest ` + strconv.Itoa(history.NewestAudited) + ` events of AUDIT. Unknown: exit code 1.`,
+is sealed, and of what is not the newest ` + strconv.Itoa(history.NewestAudited) + ` events of AUDIT. Unknown: exit code 1.
+
+Open dead letters are listed whatever the status: it tells of the copies, and a recording of which both tiers hold one may have
+a letter that contradicts it. Such a letter stays until it is looked at (dlq show) and discarded (dlq discard).`,
 		Example: `  reconciler recording show rec-8a7f
   reconciler recording show emea/rec-8a7f -o json | jq .status`,
 		Args: cobra.ExactArgs(1),
@@ -82,7 +85,7 @@ func (a *app) findRecording(ctx context.Context, s config.Recording, key string)
 		a.aside("Redis", err)
 		return history.Recording{}, cerr
 	}
-	a.say("whether it is in quarantine or forgotten, and what the audit log tells of it, is not known: %s", fault.Text(cerr))
+	a.say("its open letters, whether it is in quarantine or forgotten, and what the audit log tells of it, are not known: %s", fault.Text(cerr))
 	return history.FromRecord(r), nil
 }
 
@@ -172,6 +175,7 @@ func writeRecording(w io.Writer, r history.Recording) error {
 	for _, t := range tier.All() {
 		rows = append(rows, []string{t.String(), sideText(r.Side(t))})
 	}
+	rows = append(rows, openText(r.Open)...)
 	if err := writeTable(w, nil, rows); err != nil {
 		return err
 	}
@@ -198,6 +202,18 @@ func sideText(s *ledger.Stored) string {
 		parts = append(parts, "version "+s.VersionID)
 	}
 	return strings.Join(append(parts, "stored "+stamp(&s.Timestamp)), ", ")
+}
+
+// openText tells of each open dead letter in a line; nil: they are not known.
+func openText(list []letters.Letter) [][]string {
+	if list == nil {
+		return [][]string{{"open letters", "not known"}}
+	}
+	rows := [][]string{{"open letters", number(len(list))}}
+	for _, l := range list {
+		rows = append(rows, []string{"", fmt.Sprintf("letter %d, %s: %s, given up %s", l.Sequence, l.Tier, l.Reason, stamp(&l.DeadAt))})
+	}
+	return rows
 }
 
 func bytesText(n int64) string {

@@ -46,7 +46,7 @@ func TestRecordingShowTellsTheRecordAndItsTimeline(t *testing.T) {
 	b.store("rec-1", tier.Primary, storedAt().Add(time.Second))
 	r := b.ok("recording", "show", "rec-1", "-o", "json")
 	want := []string{
-		"backupStorage", "idempotencyKey", "primaryStorage", "recordingId", "retries", "retryCount", "sha256", "size", "status", "timeline",
+		"backupStorage", "idempotencyKey", "letters", "primaryStorage", "recordingId", "retries", "retryCount", "sha256", "size", "status", "timeline",
 	}
 	if got := keys(t, json.RawMessage(r.stdout)); !slices.Equal(got, want) {
 		t.Errorf("got the fields %v, want %v", got, want)
@@ -83,6 +83,38 @@ func TestRecordingShowTellsLettersAndRetries(t *testing.T) {
 	have := whats(got)
 	if len(have) != 4 || have[2] != " primary handed back for a failure, 1 in all" || have[3] != " primary dead letter: source_gone" {
 		t.Errorf("got %q", have)
+	}
+}
+
+// A letter of contradiction stays beside two good copies until it is discarded; the ledger has none of it by then.
+func TestRecordingShowTellsOpenLettersOfARecordingThatBothTiersHold(t *testing.T) {
+	for name, redis := range map[string]bool{"the ledger knows it": true, "the streams alone know it": false} {
+		t.Run(name, func(t *testing.T) {
+			b := provisioned(t)
+			want := ledger.Failed
+			if redis {
+				want = ledger.Completed
+				b.store("rec-1", tier.Primary, storedAt())
+				b.store("rec-1", tier.Backup, storedAt())
+			}
+			b.giveEvent(tier.Backup, queue.DigestConflict, 1, recordingEvent("default", "rec-1", 1))
+			b.giveEvent(tier.Backup, queue.DigestConflict, 2, recordingEvent("default", "rec-1", 2))
+			got := decode[history.Recording](t, b.ok("recording", "show", "rec-1", "-o", "json").stdout)
+			if got.Status != want || len(got.Open) != 2 || got.Open[0].Sequence != 1 || got.Open[1].Reason != queue.DigestConflict || got.Open[1].Tier != tier.Backup {
+				t.Errorf("%s with %+v", got.Status, got.Open)
+			}
+			if out := b.ok("recording", "show", "rec-1").stdout; !strings.Contains(out, "letter 2, backup: digest_conflict, given up ") {
+				t.Errorf("as text: %s", out)
+			}
+			b.ok("dlq", "discard", "--id", "rec-1", "--reason", string(queue.DigestConflict), "--yes")
+			if !redis {
+				return
+			}
+			r := b.ok("recording", "show", "rec-1", "-o", "json")
+			if got := decode[history.Recording](t, r.stdout); got.Status != want || got.Open == nil || len(got.Open) != 0 {
+				t.Errorf("discarded, but %s with %+v", got.Status, got.Open)
+			}
+		})
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/twinreel/twinreel/reconciler/internal/audit"
 	"github.com/twinreel/twinreel/reconciler/internal/erasure"
 	"github.com/twinreel/twinreel/reconciler/internal/history"
+	"github.com/twinreel/twinreel/reconciler/internal/letters"
 	"github.com/twinreel/twinreel/reconciler/internal/pending"
 	"github.com/twinreel/twinreel/reconciler/internal/quarantine"
 )
@@ -18,7 +19,7 @@ import (
 // find looks for one recording.
 func (p *parts) find(ctx context.Context, key string) (history.Recording, error) {
 	f := history.Finder{
-		Record: p.redis.Record, Stream: p.inStream, Letters: p.letters.Find, Stores: p.stores, Erased: p.erased, Quarantined: p.quarantined,
+		Record: p.redis.Record, Stream: p.inStream, Letters: p.given, Stores: p.stores, Erased: p.erased, Quarantined: p.quarantined,
 		Log: history.Log(p.inLog, history.FromSealed(p.js, &audit.Log{Stores: p.stores})),
 		Aside: func(who string, err error) {
 			if err != nil {
@@ -40,6 +41,17 @@ func (p *parts) inStream(ctx context.Context, key string) (history.Recording, er
 		return history.Recording{}, err
 	}
 	return history.FromEvent(key, m), nil
+}
+
+// letterPatience is how long the index of RECORDINGS_DLQ may need: where it is still being read, a record that others know is
+// answered without.
+const letterPatience = 2 * time.Second
+
+// given looks among the dead letters.
+func (p *parts) given(ctx context.Context, key string) ([]letters.Full, error) {
+	ctx, cancel := context.WithTimeout(ctx, letterPatience)
+	defer cancel()
+	return p.letters.Find(ctx, key)
 }
 
 // logPatience is how long the index of AUDIT may need: where it is still being read, a record is answered without.

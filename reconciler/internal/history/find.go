@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -59,7 +60,11 @@ func (f *Finder) Find(ctx context.Context, key string) (Recording, error) {
 func (f *Finder) find(ctx context.Context, key string) (Recording, error) {
 	r, err := f.Record(ctx, key)
 	if err == nil {
-		return FromRecord(r), nil
+		out := FromRecord(r)
+		if err := f.addLetters(ctx, key, &out); err != nil {
+			f.Aside("RECORDINGS_DLQ", err)
+		}
+		return out, nil
 	}
 	silent := f.silent(nil, "Redis", err, ledger.ErrNoRecord)
 	out, err := f.Stream(ctx, key)
@@ -70,10 +75,8 @@ func (f *Finder) find(ctx context.Context, key string) (Recording, error) {
 	if err := f.addCopies(ctx, key, &out); err != nil {
 		silent = f.silent(silent, "the stores", err)
 	}
-	if out.Primary == nil || out.Backup == nil {
-		if err := f.addLetters(ctx, key, &out); err != nil {
-			silent = f.silent(silent, "RECORDINGS_DLQ", err)
-		}
+	if err := f.addLetters(ctx, key, &out); err != nil {
+		silent = f.silent(silent, "RECORDINGS_DLQ", err)
 	}
 	switch {
 	case out.IdempotencyKey != "":
@@ -156,9 +159,17 @@ func (f *Finder) each(ctx context.Context, ask func(context.Context, objstore.Re
 	return sides
 }
 
-// addLetters adds what tiers gave up.
+// addLetters adds what tiers gave up. A letter stands in the timeline instead of what the ledger has noted of it, without a
+// time.
 func (f *Finder) addLetters(ctx context.Context, key string, r *Recording) error {
 	list, err := f.Letters(ctx, key)
+	if err != nil {
+		return err
+	}
+	r.Timeline = slices.DeleteFunc(r.Timeline, func(e Entry) bool {
+		return e.kind == event.AuditDead && slices.ContainsFunc(list, func(l letters.Full) bool { return l.Tier.String() == e.Tier })
+	})
+	r.Open = letters.Standing(list)
 	for _, l := range list {
 		r.named(key)
 		if r.Letters == nil {
@@ -167,7 +178,7 @@ func (f *Finder) addLetters(ctx context.Context, key string, r *Recording) error
 		r.Letters[l.Tier] = string(l.Reason)
 		r.tell(event.AuditDead, l.DeadAt, l.Tier.String(), "dead letter: "+string(l.Reason))
 	}
-	return err
+	return nil
 }
 
 // FromEvent puts the record of a recording together from one event of RECORDINGS, without what the stores tell.

@@ -17,6 +17,7 @@ import (
 	"github.com/twinreel/twinreel/pkg/ledger"
 	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/pkg/tier"
+	"github.com/twinreel/twinreel/reconciler/internal/letters"
 	"github.com/twinreel/twinreel/reconciler/internal/scan"
 )
 
@@ -29,10 +30,13 @@ const Newest = 10_000
 // ErrUnknown is returned for a recording that nobody knows.
 var ErrUnknown = errors.New("unknown")
 
-// Recording is a record with its timeline.
+// Recording is a record with its open dead letters and its timeline.
 type Recording struct {
 	ledger.Record
-	Timeline []Entry `json:"timeline"` // in order of time, then what has none; never nil
+	// Open are the open dead letters, as every list shows them, oldest first. A recording that both tiers hold may have some: one
+	// that contradicts what is agreed stays until it is discarded. Nil where they could not be asked for.
+	Open     []letters.Letter `json:"letters"`
+	Timeline []Entry          `json:"timeline"` // in order of time, then what has none; never nil
 }
 
 // Entry is one thing that happened to a recording.

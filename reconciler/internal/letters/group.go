@@ -88,6 +88,15 @@ func single(l Letter) bool {
 	return l.Reason == queue.DigestConflict || l.IdempotencyKey == ""
 }
 
+// Standing returns of all letters of one recording, oldest first, those that stand for them; never nil.
+func Standing(full []Full) []Letter {
+	list := make([]Letter, len(full))
+	for i, f := range full {
+		list[i] = f.Letter
+	}
+	return Shown(group(list))
+}
+
 // Shown returns the letters that stand for the groups; never nil.
 func Shown(groups []Group) []Letter {
 	out := make([]Letter, 0, len(groups))

@@ -79,6 +79,9 @@ func (x *Examiner) facts(ctx context.Context, s Subject) (f Facts, err error) {
 	if f.Forgotten = f.Forgotten || f.Evidence.Forgotten(); f.Forgotten {
 		return f, nil
 	}
+	if err := x.alike(ctx, s.Several); err != nil {
+		return f, err
+	}
 	if s.Entry != nil && (f.Object[tier.Primary] == nil || f.Object[tier.Backup] == nil) {
 		if f.GivenUp, err = x.GivenUp(ctx, s.Key, s.Entry.Newest); err != nil {
 			return f, err
@@ -98,6 +101,43 @@ func (x *Examiner) facts(ctx context.Context, s Subject) (f Facts, err error) {
 func (x *Examiner) over(s Subject, forgotten bool) bool {
 	primary, both := s.gone()
 	return forgotten && both || primary && s.Entry != nil && x.Rules.past(s.Entry) && !x.Rules.excused(s.Entry, tier.Primary)
+}
+
+// mostVersions is of how many versions of a key the checksums are asked for. More are nobody's repair.
+const mostVersions = 16
+
+// alike looks whether versions of other ETags are the same bytes all the same, as their checksums say: an ETag depends on
+// how an object was uploaded and encrypted, and in Azure it is new each time.
+func (x *Examiner) alike(ctx context.Context, several []Several) error {
+	for i := range several {
+		v := &several[i]
+		if v.Alike || v.Versions > mostVersions {
+			continue
+		}
+		var first *objstore.Info
+		same := true
+		for listed, err := range x.Source.Stores[v.Tier].List(ctx, v.Key) {
+			if err != nil {
+				return err
+			}
+			if listed.Key != v.Key {
+				break // it only begins like it
+			}
+			one, err := x.Source.Stores[v.Tier].StatVersion(ctx, v.Key, listed.VersionID)
+			if err != nil {
+				return err
+			}
+			if first == nil {
+				first = &one
+			}
+			if !one.HasCRC64 || one.Size != first.Size || one.CRC64 != first.CRC64 {
+				same = false
+				break
+			}
+		}
+		v.Alike = same && first != nil
+	}
+	return nil
 }
 
 // closer asks for the tags of a tier's copy, and reads back a copy whose store reports no checksum.

@@ -3,12 +3,18 @@ package plan
 import (
 	"context"
 	"errors"
+	"fmt"
 	"hash/fnv"
 
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/twinreel/twinreel/pkg/fault"
 	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/pkg/tier"
+	"github.com/twinreel/twinreel/reconciler/internal/capacity"
 	"github.com/twinreel/twinreel/reconciler/internal/inventory"
 	"github.com/twinreel/twinreel/reconciler/internal/scan"
+	"github.com/twinreel/twinreel/reconciler/internal/spool"
 )
 
 // The closer look that a full run takes at recordings that seem to be in step: checksums and tags are in no listing, and
@@ -43,6 +49,9 @@ func (p *Planner) Whole(ctx context.Context, o Options) (*Plan, error) {
 }
 
 func (p *Planner) whole(ctx context.Context, s situation, o Options, out *Plan) error {
+	if err := p.room(ctx, o.Last); err != nil {
+		return err
+	}
 	ledger := inventory.NewLedger(p.Dir)
 	defer func() { _ = ledger.Close() }()
 	if err := p.ledger(ctx, s, ledger); err != nil {
@@ -79,6 +88,23 @@ func (p *Planner) whole(ctx context.Context, s situation, o Options, out *Plan) 
 		return err
 	}
 	return p.look(ctx, s, sv.found, out, func(one Subject) bool { return one.Entry != nil || !late[one.Key] })
+}
+
+// room looks that there is room for the ledger's temporary files: a run that fails for it hours later has asked the stores for
+// nothing.
+func (p *Planner) room(ctx context.Context, last Last) error {
+	stream, err := p.JS.Stream(ctx, queue.Recordings)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return fmt.Errorf("stream %s: %w", queue.Recordings, queue.ErrNotProvisioned)
+	}
+	if err != nil {
+		return fault.New(fault.Unavailable, fault.Queue, "read stream "+queue.Recordings, queue.Refused(p.JS.Conn(), err))
+	}
+	n := last.recordings(stream.CachedInfo().State.Msgs)
+	if err := spool.Room(p.Dir, capacity.Disk(n)); err != nil {
+		return fmt.Errorf("a full run over some %d recordings: %w", n, err)
+	}
+	return nil
 }
 
 // turnOf is the turn in which a closer look at the recording is due.

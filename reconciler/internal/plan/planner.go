@@ -243,6 +243,13 @@ var ErrShort = errors.New("suspiciously short")
 // Last is what the last full run counted in each store; zero: there was none.
 type Last struct{ Primary, Backup int64 }
 
+// recordings is how many a full run has to do with, as far as can be known before: those of the last, or the events of
+// RECORDINGS where they are more.
+func (l Last) recordings(events uint64) int64 {
+	const keys = 2 // of a recording: its media and its sidecar
+	return max(l.Primary/keys, l.Backup/keys, int64(min(events, math.MaxInt64)))
+}
+
 // check stops a run whose listing is much shorter than the last one's: what it left out must not look missing.
 func (l Last) check(now inventory.Counts) error {
 	for _, c := range []struct {

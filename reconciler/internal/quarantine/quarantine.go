@@ -131,8 +131,8 @@ func (b *Book) All(ctx context.Context) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		stop := errors.New("stopped")
 		err := scan.Stream(ctx, b.js, queue.BucketStream(queue.Quarantine), scan.Range{}, func(m scan.Message) error {
-			if len(m.Header) > 0 && m.Header.Get("KV-Operation") != "" {
-				return nil // somebody deleted it by hand
+			if deleted(m) {
+				return nil
 			}
 			r, err := parse(m.Body)
 			if err != nil {
@@ -150,18 +150,8 @@ func (b *Book) All(ctx context.Context) iter.Seq2[Record, error] {
 	}
 }
 
-// Count returns how many records are open.
-func (b *Book) Count(ctx context.Context) (open int, err error) {
-	for r, err := range b.All(ctx) {
-		if err != nil {
-			return 0, err
-		}
-		if r.Open() {
-			open++
-		}
-	}
-	return open, nil
-}
+// deleted reports whether a message of the bucket says that somebody deleted a record by hand.
+func deleted(m scan.Message) bool { return m.Header.Get("KV-Operation") != "" }
 
 // write writes the record at the revision at which it was read. ErrChanged.
 func (b *Book) write(ctx context.Context, r Record) error {

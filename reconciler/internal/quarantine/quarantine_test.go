@@ -137,7 +137,7 @@ func TestAllAreReadHoweverMany(t *testing.T) {
 	}
 	b.mustResolve(t, "rec-3")
 	b.mustNote(t, true, About{IdempotencyKey: "rec-4"}, two)
-	if open, err := b.Count(t.Context()); err != nil || open != many-1 {
+	if open, err := b.Counter().Count(t.Context()); err != nil || open != many-1 {
 		t.Errorf("%d open, %v", open, err)
 	}
 	n := 0
@@ -200,7 +200,7 @@ func TestAnEntryThatIsNoRecordIsAnError(t *testing.T) {
 	if _, err := b.Get(t.Context(), "rec-1"); err == nil || errors.Is(err, ErrNone) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := b.Count(t.Context()); err == nil {
+	if _, err := b.Counter().Count(t.Context()); err == nil {
 		t.Error("it was counted")
 	}
 }

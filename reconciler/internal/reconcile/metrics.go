@@ -76,8 +76,8 @@ const countEvery = time.Minute
 
 // CountQuarantine keeps the number of open records until ctx ends.
 func (m *Metrics) CountQuarantine(ctx context.Context, book *quarantine.Book, log *zap.Logger) {
-	for ; ctx.Err() == nil; rest(ctx, countEvery) {
-		n, err := book.Count(ctx)
+	for counter := book.Counter(); ctx.Err() == nil; rest(ctx, countEvery) {
+		n, err := counter.Count(ctx)
 		switch {
 		case err == nil:
 			m.quarantine.Set(float64(n))

@@ -442,8 +442,8 @@ func TestWhatWasDiscardedIsNotFetchedAgain(t *testing.T) {
 			t.Fatalf("found %v, sent %d, %d remain", b.found(r), r.Repair.Sent, r.Remaining)
 		}
 	}
-	if n, err := book.Count(t.Context()); n != 0 || err != nil {
-		t.Errorf("%d records need a look, %v", n, err)
+	if r, err := book.Get(t.Context(), e.Data.IdempotencyKey); err != nil || r.Open() {
+		t.Errorf("somebody has to look: %+v, %v", r, err)
 	}
 	e.ID = "e2"
 	_, err = b.publisher.Completed(t.Context(), queue.Both, e, "")
@@ -494,5 +494,17 @@ func TestWhatHasRunItsCourseIsNotLookedForAgain(t *testing.T) {
 		if got := int64(asked(c.t) - before[c.t]); got != c.want {
 			t.Errorf("%s was asked %d times, want %d", c.t, got, c.want)
 		}
+	}
+}
+
+func TestAFullRunThatHasNoRoomForItsTemporaryFilesAsksTheStoresForNothing(t *testing.T) {
+	b := newBed(t)
+	b.settled(1)
+	for _, s := range b.stores {
+		s.Before(memstore.List, func(context.Context, memstore.Call) error { t.Error("a store was listed"); return nil })
+	}
+	_, err := b.runner().Planner.Whole(t.Context(), plan.Options{Last: plan.Last{Primary: 1 << 50}})
+	if err == nil || !strings.Contains(err.Error(), "TMPDIR") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -64,14 +64,19 @@ func (s *Sorter) merge() (run, error) {
 	if len(s.files) == 0 {
 		return last, nil
 	}
+	return mergeOf(s.files, last)
+}
+
+// mergeOf begins to merge files and the run behind them.
+func mergeOf(files []written, last run) (run, error) {
 	m := &merger{}
-	for i, f := range s.files {
+	for i, f := range files {
 		r := &file{bufio.NewReaderSize(io.NewSectionReader(f, 0, 1<<62), readBuffer)}
 		if err := m.add(i, r); err != nil {
 			return nil, err
 		}
 	}
-	if err := m.add(len(s.files), last); err != nil {
+	if err := m.add(len(files), last); err != nil {
 		return nil, err
 	}
 	heap.Init(m)

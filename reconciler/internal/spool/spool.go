@@ -22,6 +22,16 @@ const overhead = 56
 // readBuffer is the buffer of each file that is merged.
 const readBuffer = 32 << 10
 
+// fan is how many files of one level are merged into one of the next. So at most 254 are open for 256 GiB: within the limit of
+// open files that any system grants.
+const fan = 128
+
+// written is a file, and how often its records were merged.
+type written struct {
+	*os.File
+	level int
+}
+
 // Record is what is sorted.
 type Record struct {
 	Key   string
@@ -33,15 +43,16 @@ type Record struct {
 type Sorter struct {
 	dir    string
 	memory int
+	fan    int
 	held   []Record
 	size   int
-	files  []*os.File
+	files  []written // in the order of what was added; their levels never rise
 	count  int
 }
 
 // New returns an empty Sorter that holds up to memory bytes and writes what is more into dir; "" is the system's own
 // place for temporary files.
-func New(dir string, memory int) *Sorter { return &Sorter{dir: dir, memory: memory} }
+func New(dir string, memory int) *Sorter { return &Sorter{dir: dir, memory: memory, fan: fan} }
 
 // Len returns how many records were added.
 func (s *Sorter) Len() int { return s.count }
@@ -71,36 +82,82 @@ func (s *Sorter) sort() {
 }
 
 // spill writes what is held into a file of its own.
-func (s *Sorter) spill() (err error) {
-	f, err := os.CreateTemp(s.dir, "twinreel-*.spool")
-	if err != nil {
-		return fmt.Errorf("sort on disk: %w", err)
-	}
-	s.files = append(s.files, f)
-	if err := os.Remove(f.Name()); err != nil {
-		return fmt.Errorf("sort on disk: %w", err)
-	}
+func (s *Sorter) spill() error {
 	s.sort()
+	f, err := s.write(&memory{s.held})
+	if err != nil {
+		return err
+	}
+	s.files = append(s.files, written{f, 0})
+	clear(s.held)
+	s.held, s.size = s.held[:0], 0
+	return s.condense()
+}
+
+// condense merges files while there are so many of one level: the newest, which stand last, so that the order among equal keys
+// stays.
+func (s *Sorter) condense() error {
+	for {
+		n := len(s.files) - s.fan
+		if n < 0 || s.files[n].level != s.files[len(s.files)-1].level {
+			return nil
+		}
+		m, err := mergeOf(s.files[n:], &memory{})
+		if err != nil {
+			return err
+		}
+		f, err := s.write(m)
+		if err != nil {
+			return err
+		}
+		level := s.files[n].level + 1
+		for _, old := range s.files[n:] {
+			_ = old.Close() // it was only read
+		}
+		s.files = append(s.files[:n], written{f, level})
+	}
+}
+
+// write writes a run into a new file.
+func (s *Sorter) write(from run) (f *os.File, err error) {
+	f, err = os.CreateTemp(s.dir, "twinreel-*.spool")
+	if err != nil {
+		return nil, fmt.Errorf("sort on disk: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			_ = f.Close()
+		}
+	}()
+	if err := os.Remove(f.Name()); err != nil {
+		return nil, fmt.Errorf("sort on disk: %w", err)
+	}
 	w := bufio.NewWriterSize(f, 256<<10)
-	var head []byte
-	for _, r := range s.held {
-		head = binary.AppendUvarint(head[:0], uint64(len(r.Key)))
-		head = binary.AppendUvarint(head, uint64(len(r.Value)))
-		if _, err = w.Write(head); err == nil {
-			if _, err = w.WriteString(r.Key); err == nil {
-				_, err = w.Write(r.Value)
-			}
+	for {
+		r, err := from.next()
+		if errors.Is(err, io.EOF) {
+			break
 		}
 		if err != nil {
-			return fmt.Errorf("sort on disk: %w", err)
+			return nil, err
+		}
+		if err := put(w, r); err != nil {
+			return nil, fmt.Errorf("sort on disk: %w", err)
 		}
 	}
 	if err := w.Flush(); err != nil {
-		return fmt.Errorf("sort on disk: %w", err)
+		return nil, fmt.Errorf("sort on disk: %w", err)
 	}
-	clear(s.held)
-	s.held, s.size = s.held[:0], 0
-	return nil
+	return f, nil
+}
+
+// put writes one record. What the writer could not write it says again at each call, so once is enough.
+func put(w *bufio.Writer, r Record) error {
+	head := binary.AppendUvarint(w.AvailableBuffer(), uint64(len(r.Key)))
+	_, _ = w.Write(binary.AppendUvarint(head, uint64(len(r.Value))))
+	_, _ = w.WriteString(r.Key)
+	_, err := w.Write(r.Value)
+	return err
 }
 
 // run is one sorted row of records.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -56,6 +57,37 @@ func TestRecordsComeBackByKeyAndThoseOfOneKeyAsTheyCame(t *testing.T) {
 	}
 }
 
+// More records than two levels of files hold, each a file of its own at first, and of keys that repeat.
+func TestFewFilesAreOpenHoweverManyWereWritten(t *testing.T) {
+	const fan, many, keys = 8, 8*8 + 7*8 + 7, 10
+	s := filled(t, t.TempDir(), 1, nil)
+	s.fan = fan
+	most := 0
+	for i := range many {
+		if err := s.Add(fmt.Sprint(i%keys), fmt.Appendf(nil, "%d", i)); err != nil {
+			t.Fatal(err)
+		}
+		most = max(most, len(s.files))
+	}
+	if len(s.files) != 1+2*(fan-1) || most != len(s.files) {
+		t.Errorf("%d files were open", most)
+	}
+	n, last, lastKey := 0, -1, ""
+	for r, err := range s.All() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		i, err := strconv.Atoi(string(r.Value))
+		if err != nil || r.Key < lastKey || r.Key == lastKey && i <= last {
+			t.Fatalf("%s %d follows %s %d, %v", r.Key, i, lastKey, last, err)
+		}
+		n, last, lastKey = n+1, i, r.Key
+	}
+	if n != many {
+		t.Errorf("%d records, want %d", n, many)
+	}
+}
+
 func TestAPlaceThatCannotBeWrittenIsAnError(t *testing.T) {
 	s := New(t.TempDir()+"/absent", 1)
 	if err := s.Add("a", nil); err == nil || !strings.Contains(err.Error(), "sort on disk") {
@@ -88,7 +120,7 @@ func TestADamagedFileIsAnErrorAndNoEarlyEnd(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := harm(s.files[0], info.Size()); err != nil {
+			if err := harm(s.files[0].File, info.Size()); err != nil {
 				t.Fatal(err)
 			}
 			var last error

@@ -78,6 +78,16 @@ func (f *Folder) Stat(_ context.Context, key string) (objstore.Info, error) {
 	return objstore.Info{Key: key, Size: info.Size(), Modified: info.ModTime(), Latest: true}, nil
 }
 
+// StatVersion implements objstore.Reader.
+func (f *Folder) StatVersion(ctx context.Context, key, version string) (objstore.Info, error) {
+	if version != "" {
+		return objstore.Info{}, objstore.NotExist("stat a version of " + key)
+	}
+	info, err := f.Stat(ctx, key)
+	info.Latest = false
+	return info, err
+}
+
 // List implements objstore.Reader.
 func (f *Folder) List(ctx context.Context, prefix string) iter.Seq2[objstore.Info, error] {
 	return func(yield func(objstore.Info, error) bool) {
