@@ -3,14 +3,10 @@ package seal
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/reconciler/internal/scan"
 )
-
-// patience is how long one answer of NATS may take.
-const patience = 5 * time.Second
 
 // at returns the first message from a sequence on, of a subject or of all. scan.ErrNoMessage.
 func (s *Sealer) at(ctx context.Context, from uint64, subject string) (scan.Found, error) {
