@@ -336,6 +336,9 @@ func (a *app) writeRunTable(p *plan.Plan) error {
 // sayRun says in words what a run came to.
 func (a *app) sayRun(r reconcile.Result, flags onceFlags) {
 	p := r.Plan
+	if p.Unread > 0 {
+		a.say("%d copies whose store reports no checksum were not read back: the scrub reads them", p.Unread)
+	}
 	if p.Unjudged > 0 {
 		a.say("%d recordings could not be looked at, and nothing is said of them; the last: %s", p.Unjudged, p.Why)
 	}

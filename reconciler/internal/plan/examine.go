@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twinreel/twinreel/pkg/digest"
@@ -32,7 +33,14 @@ type Examiner struct {
 	Reader  *readback.Reader // reads copies whose store reports no checksum
 	Waits   queue.Schedule   // before somebody who did not answer is asked again
 	Pause   func(ctx context.Context, wait int)
+
+	read   atomic.Int64 // bytes of copies without a checksum, asked for
+	unread atomic.Int64 // such copies that are left to the scrub
 }
+
+// mostRead is how many bytes of copies without a checksum one run reads back; beyond it a run would last for days. The scrub
+// reads every copy, in its own time.
+const mostRead = 16 << 30
 
 // Examine says what is wrong with one subject, from answers given now. An error means that somebody did not answer.
 func (x *Examiner) Examine(ctx context.Context, s Subject) ([]Finding, error) {
@@ -156,6 +164,10 @@ func (x *Examiner) closer(ctx context.Context, t tier.Tier, f *Facts) error {
 	f.Tags[t] = tags
 	agreed := f.Agreed()
 	if o.HasCRC64 || agreed == nil || o.Size != agreed.Size {
+		return nil
+	}
+	if x.read.Add(o.Size) > mostRead {
+		x.unread.Add(1)
 		return nil
 	}
 	f.Read[t], err = x.Reader.Digest(ctx, x.Source.Stores[t], o.Key, o.Size, io.Discard)

@@ -54,6 +54,21 @@ func TestACopyThatIsReadBackIsTakenUpWhereItBroke(t *testing.T) {
 	}
 }
 
+// Copies without a checksum are many where somebody else put them there: a run does not read for days.
+func TestWhatIsLeftToReadBeyondTheBudgetIsCounted(t *testing.T) {
+	w, store := sound(), &breaking{}
+	w.facts.Object[tier.Backup].HasCRC64 = false
+	x := &Examiner{Source: evidence.Source{Stores: map[tier.Tier]objstore.Reader{tier.Backup: store}}, Reader: readback.New()}
+	x.read.Store(mostRead)
+	if err := x.closer(t.Context(), tier.Backup, &w.facts); err != nil {
+		t.Fatal(err)
+	}
+	w.facts.Tags = nil
+	if got := said(judge(w.subject, w.facts, w.rules)); got != "" || len(store.offsets) != 0 || x.unread.Load() != 1 {
+		t.Errorf("found %q, read %d times, %d unread", got, len(store.offsets), x.unread.Load())
+	}
+}
+
 // versioned is a store with versions of one key, and of another that begins like it.
 type versioned struct {
 	objstore.Reader

@@ -198,7 +198,9 @@ func (p *Planner) unfinished(s situation, m scan.Message) bool {
 // look looks closely at all that was found and due says.
 func (p *Planner) look(ctx context.Context, s situation, found subjects, out *Plan, due func(Subject) bool) error {
 	total := int64(found.traces.Len())
-	return p.examiner(s).all(ctx, func(visit func(Subject) error) error {
+	x := p.examiner(s)
+	defer func() { out.Unread += x.unread.Load() }()
+	return x.all(ctx, func(visit func(Subject) error) error {
 		return found.all(func(one Subject) error {
 			if !due(one) {
 				return nil

@@ -75,7 +75,8 @@ func (r *Repairer) renewEvent(ctx context.Context, m scan.Message, f inventory.F
 	if err != nil {
 		return 0, nil // its letter, or the wait for a newer program, is the workers' to make
 	}
-	ctx, cancel := context.WithTimeout(ctx, actTimeout)
+	run := ctx // a turn to send may be longer in coming than one step takes
+	ctx, cancel := context.WithTimeout(run, actTimeout)
 	defer cancel()
 	for _, t := range tier.All() {
 		if !f.Unfinished(t, m.Subject, m.Sequence) {
@@ -94,6 +95,9 @@ func (r *Repairer) renewEvent(ctx context.Context, m scan.Message, f inventory.F
 		}
 		body, err := redrive.Of(m.Body, reasonAge, redrive.Sibling{})
 		if err != nil {
+			return sent, err
+		}
+		if err := r.Rate.Wait(run); err != nil {
 			return sent, err
 		}
 		id := fmt.Sprintf("redrive/%s/%s/%s/%d", reasonAge, t, queue.Recordings, m.Sequence)
