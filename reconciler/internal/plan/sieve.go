@@ -74,6 +74,9 @@ func (s *sieve) row(r *inventory.Row) error {
 // settled says that a key of the ledger needs no closer look.
 func (s *sieve) settled(r *inventory.Row, visible [2]*inventory.Listed) bool {
 	if p, b := visible[0], visible[1]; p != nil && b != nil {
+		if sealed := r.Ledger.Sealed; r.Key == r.Ledger.ObjectKey && (sealed.Torn || sealed.Digest.Known() && sealed.Size != p.Size) {
+			return false
+		}
 		return p.Size == b.Size && (strings.HasPrefix(r.Key, sidecarFolder) || !s.closer(r.Ledger.IdempotencyKey))
 	}
 	for i, t := range tier.All() {
