@@ -345,6 +345,9 @@ func (a *app) sayRun(r reconcile.Result, flags onceFlags) {
 	if r.Repair.Failed > 0 {
 		a.say("%d events could not be sent; the last: %s", r.Repair.Failed, r.Repair.Why)
 	}
+	if r.Repair.Held > 0 {
+		a.say("%d copies were not sent: their tier has a backlog in which their links would lapse. The next run sends them", r.Repair.Held)
+	}
 	a.say("%d recordings in the ledger, %d looked at closely, %d findings, in %s", p.Expected, p.Looked, p.Len(), r.Took.Round(time.Millisecond))
 	switch {
 	case flags.dryRun && p.Above():

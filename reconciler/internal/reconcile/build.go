@@ -64,10 +64,15 @@ func New(ctx context.Context, p Parts) (*Runner, error) {
 		},
 		Repairer: &repair.Repairer{
 			JS: p.JS, Publisher: publisher, Source: evidence.Source{Digests: digests, Stores: p.Stores}, Book: book, Erased: stones.Known,
-			Rate: rate.NewLimiter(rate.Limit(p.Rate), 1), By: p.By, Now: time.Now, Log: p.Log, Progress: p.Progress,
+			Rate: rate.NewLimiter(rate.Limit(p.Rate), 1), By: p.By, Ahead: mostAhead, Now: time.Now, Pause: rest, Log: p.Log,
+			Progress: p.Progress,
 		},
 	}, nil
 }
+
+// mostAhead is how many events may wait in a tier before a copy: at a slow one a second they are served within the life of
+// its link.
+const mostAhead = 1000
 
 // noted asks quarantine whether it has a finding already.
 func noted(book *quarantine.Book) func(context.Context, plan.Finding) (bool, error) {

@@ -154,7 +154,7 @@ func (r *Runner) tell(ctx context.Context, m Memory, o Options, out Result, fail
 		reason += fmt.Sprintf("plan %s", out.Plan.ID)
 		add := map[string]int64{
 			"expected": out.Plan.Expected, "looked": out.Plan.Looked, "excused": out.Plan.Excused, "findings": int64(out.Plan.Len()), "sent": out.Repair.Sent,
-			"quarantined": out.Repair.Noted, "confirmed": out.Confirmed, "unjudged": out.Plan.Unjudged, "unread": out.Plan.Unread, "failed": out.Repair.Failed, "remaining": out.Remaining, "owedAgain": out.Renewed,
+			"quarantined": out.Repair.Noted, "confirmed": out.Confirmed, "unjudged": out.Plan.Unjudged, "unread": out.Plan.Unread, "failed": out.Repair.Failed, "held": out.Repair.Held, "remaining": out.Remaining, "owedAgain": out.Renewed,
 		}
 		for k, v := range add {
 			counts[k] = v

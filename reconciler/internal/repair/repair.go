@@ -44,7 +44,9 @@ type Repairer struct {
 	Erased   func(ctx context.Context, key string) (bool, error)
 	Rate     *rate.Limiter // of events sent again
 	By       string        // who has it done, for the audit log
+	Ahead    int           // events that may wait in a tier before a copy whose link lapses
 	Now      func() time.Time
+	Pause    func(context.Context, time.Duration) // waits
 	Log      *zap.Logger
 	Progress func(stage string, done, total int64)
 }
@@ -55,6 +57,7 @@ type Result struct {
 	Landed  int64  // that were no longer needed
 	Noted   int64  // findings that are new in quarantine
 	Failed  int64  // events that could not be sent
+	Held    int64  // copies that a tier's backlog left to the next run
 	Why     string // the last of them
 	Refused bool   // the cap held the repairs back
 }
@@ -67,6 +70,7 @@ const atOnce = 16
 type work struct {
 	all   sync.WaitGroup
 	slots chan struct{}
+	gates map[tier.Tier]*gate
 	stop  context.CancelFunc
 
 	mu  sync.Mutex
@@ -79,7 +83,7 @@ type work struct {
 func (r *Repairer) Carry(ctx context.Context, p *plan.Plan, approved string) (Result, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	w := &work{slots: make(chan struct{}, atOnce), stop: stop}
+	w := &work{slots: make(chan struct{}, atOnce), gates: r.gates(), stop: stop}
 	w.out.Refused = p.Above() && approved != p.ID.String()
 	err := r.carry(ctx, p, w)
 	w.all.Wait()
@@ -115,6 +119,18 @@ func (r *Repairer) carry(ctx context.Context, p *plan.Plan, w *work) error {
 // send has sent what the finding asks for, each event when the rate and a slot allow it.
 func (r *Repairer) send(ctx context.Context, f plan.Finding, w *work) error {
 	for _, s := range f.Sends() {
+		if f.Action == plan.Copy {
+			open, err := w.gates[s.Tier].pass(ctx)
+			if err != nil {
+				return err
+			}
+			if !open {
+				w.mu.Lock()
+				w.out.Held++
+				w.mu.Unlock()
+				continue
+			}
+		}
 		if err := r.Rate.Wait(ctx); err != nil {
 			return err
 		}

@@ -1,0 +1,76 @@
+package repair
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+)
+
+// line is a tier's backlog behind a gate, of which each nap takes some away.
+type line struct {
+	pending, taken, naps, asked int
+	at                          time.Time
+}
+
+func (l *line) gate(ahead int) *gate {
+	return &gate{
+		ahead: ahead, now: func() time.Time { return l.at },
+		ask: func(context.Context) (int, error) { l.asked++; return l.pending, nil },
+		pause: func(_ context.Context, d time.Duration) {
+			l.naps, l.at = l.naps+1, l.at.Add(d)
+			l.pending = max(0, l.pending-l.taken)
+		},
+	}
+}
+
+// send sends up to n copies, and returns how many were let through.
+func (l *line) send(t *testing.T, g *gate, n int) (sent int) {
+	t.Helper()
+	for range n {
+		open, err := g.pass(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if open {
+			sent++
+			l.pending++
+		}
+	}
+	return sent
+}
+
+func TestCopiesWaitWhileTheirTierHasABacklog(t *testing.T) {
+	l := &line{taken: 100}
+	highest := 0
+	g := l.gate(1000)
+	for range 5000 {
+		l.send(t, g, 1)
+		highest = max(highest, l.pending)
+	}
+	if highest > 1000 || l.naps == 0 || l.asked > 5000/askEvery+2*l.naps+10 {
+		t.Errorf("up to %d waited, %d naps, asked %d times", highest, l.naps, l.asked)
+	}
+}
+
+func TestATierThatTakesNothingHoldsARunUpForAWhileOnly(t *testing.T) {
+	l := &line{}
+	g := l.gate(10)
+	if got := l.send(t, g, 50); got != 10 || l.at.Sub(time.Time{}) != longest {
+		t.Errorf("%d were sent, after %s", got, l.at.Sub(time.Time{}))
+	}
+	asked := l.asked
+	if l.send(t, g, 50) != 0 || l.asked != asked {
+		t.Error("it was asked again in the same run")
+	}
+}
+
+func TestAGateEndsWithTheRun(t *testing.T) {
+	l := &line{}
+	g := l.gate(0)
+	ctx, cancel := context.WithCancel(t.Context())
+	g.pause = func(context.Context, time.Duration) { cancel() }
+	if open, err := g.pass(ctx); open || !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, %v", open, err)
+	}
+}
