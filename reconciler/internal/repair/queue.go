@@ -2,6 +2,7 @@ package repair
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/twinreel/twinreel/pkg/fault"
@@ -24,31 +25,45 @@ type gate struct {
 	ask    func(ctx context.Context) (pending int, err error)
 	pause  func(ctx context.Context, d time.Duration)
 	now    func() time.Time
+	flying atomic.Int64  // copies that are being sent, which the consumer may not count yet
 	shut   bool          // for the rest of the run
 	left   int           // copies that may be sent before it asks again
 	waited time.Duration // so far
 }
 
-// pass waits until a copy may be sent; false: not in this run.
-func (g *gate) pass(ctx context.Context) (bool, error) {
+// pass waits until a copy may be sent; false: not in this run. Of one that may be sent, sent is called afterwards.
+func (g *gate) pass(ctx context.Context) (open bool, err error) {
 	if g.shut {
 		return false, nil
 	}
-	if g.left > 0 {
-		g.left--
-		return true, nil
+	if g.left == 0 {
+		if open, err := g.wait(ctx); err != nil || !open {
+			return false, err
+		}
 	}
+	g.left--
+	g.flying.Add(1)
+	return true, nil
+}
+
+// sent says that a copy that was let through is in the stream, or is not going there.
+func (g *gate) sent() { g.flying.Add(-1) }
+
+// wait waits until there is room behind the gate.
+func (g *gate) wait(ctx context.Context) (bool, error) {
 	for full := false; ; full = true {
+		flying := int(g.flying.Load()) // before it asks: rather counted twice than not at all
 		pending, err := g.ask(ctx)
 		if err != nil {
 			return false, err
 		}
+		pending += flying
 		bound := g.ahead
 		if full {
 			bound /= 2 // a queue that was full is let go down
 		}
 		if pending < bound {
-			g.left = min(askEvery, bound-pending) - 1
+			g.left = min(askEvery, bound-pending)
 			return true, nil
 		}
 		if g.waited >= longest {

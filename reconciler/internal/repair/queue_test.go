@@ -35,6 +35,7 @@ func (l *line) send(t *testing.T, g *gate, n int) (sent int) {
 		if open {
 			sent++
 			l.pending++
+			g.sent()
 		}
 	}
 	return sent
@@ -50,6 +51,16 @@ func TestCopiesWaitWhileTheirTierHasABacklog(t *testing.T) {
 	}
 	if highest > 1000 || l.naps == 0 || l.asked > 5000/askEvery+2*l.naps+10 {
 		t.Errorf("up to %d waited, %d naps, asked %d times", highest, l.naps, l.asked)
+	}
+}
+
+func TestWhatIsBeingSentCountsAsWaiting(t *testing.T) {
+	l := &line{}
+	g := l.gate(10)
+	for n := range 12 {
+		if open, err := g.pass(t.Context()); err != nil || open != (n < 10) {
+			t.Fatalf("copy %d: %v, %v", n, open, err)
+		}
 	}
 }
 

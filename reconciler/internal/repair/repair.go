@@ -119,8 +119,9 @@ func (r *Repairer) carry(ctx context.Context, p *plan.Plan, w *work) error {
 // send has sent what the finding asks for, each event when the rate and a slot allow it.
 func (r *Repairer) send(ctx context.Context, f plan.Finding, w *work) error {
 	for _, s := range f.Sends() {
-		if f.Action == plan.Copy {
-			open, err := w.gates[s.Tier].pass(ctx)
+		done := func() {}
+		if gate := w.gates[s.Tier]; f.Action == plan.Copy {
+			open, err := gate.pass(ctx)
 			if err != nil {
 				return err
 			}
@@ -130,6 +131,7 @@ func (r *Repairer) send(ctx context.Context, f plan.Finding, w *work) error {
 				w.mu.Unlock()
 				continue
 			}
+			done = gate.sent
 		}
 		if err := r.Rate.Wait(ctx); err != nil {
 			return err
@@ -138,6 +140,7 @@ func (r *Repairer) send(ctx context.Context, f plan.Finding, w *work) error {
 		w.all.Go(func() {
 			defer func() { <-w.slots }()
 			sent, err := r.sendOne(ctx, f, s)
+			done()
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			switch {
