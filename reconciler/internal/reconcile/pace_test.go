@@ -44,9 +44,9 @@ func TestCopiesAreNotSentIntoABacklogInWhichTheirLinksLapse(t *testing.T) {
 		b.lose(tier.Backup, e)
 	}
 	r := b.runner()
-	at := time.Now()
-	r.Repairer.Ahead, r.Repairer.Now = 2, func() time.Time { return at }
-	r.Repairer.Pause = func(_ context.Context, d time.Duration) { at = at.Add(d) }
+	began, waited := time.Now(), atomic.Int64{}
+	r.Repairer.Ahead, r.Repairer.Now = 2, func() time.Time { return began.Add(time.Duration(waited.Load())) }
+	r.Repairer.Pause = func(_ context.Context, d time.Duration) { waited.Add(int64(d)) }
 	got, err := r.Run(t.Context(), full())
 	b.must(err)
 	defer func() { _ = got.Plan.Close() }()
