@@ -75,42 +75,54 @@ func (r *Repairer) renewEvent(ctx context.Context, m scan.Message, f inventory.F
 	if err != nil {
 		return 0, nil // its letter, or the wait for a newer program, is the workers' to make
 	}
-	run := ctx // a turn to send may be longer in coming than one step takes
-	ctx, cancel := context.WithTimeout(run, actTimeout)
-	defer cancel()
 	for _, t := range tier.All() {
 		if !f.Unfinished(t, m.Subject, m.Sequence) {
 			continue
 		}
-		what, err := r.Source.GatherFor(ctx, t, e.Data.IdempotencyKey, e.Data.ObjectKey)
+		owed, err := r.owed(ctx, t, e)
 		if err != nil {
 			return sent, err
 		}
-		gone, err := r.Erased(ctx, e.Data.IdempotencyKey)
-		if err != nil {
-			return sent, err
-		}
-		if gone || what.Forgotten() || what.Stored(t) {
+		if !owed {
 			continue
 		}
-		body, err := redrive.Of(m.Body, reasonAge, redrive.Sibling{})
-		if err != nil {
+		if err := r.Rate.Wait(ctx); err != nil {
 			return sent, err
 		}
-		if err := r.Rate.Wait(run); err != nil {
-			return sent, err
-		}
-		id := fmt.Sprintf("redrive/%s/%s/%s/%d", reasonAge, t, queue.Recordings, m.Sequence)
-		if _, err := r.Publisher.Redrive(ctx, t, id, m.Header.Get("traceparent"), body); err != nil {
+		if err := r.again(ctx, t, e, m); err != nil {
 			return sent, err
 		}
 		sent++
-		r.Log.Warn("an event would have left by age and is sent again", zap.String("tier", t.String()), zap.String("recording_id", e.Data.IdempotencyKey))
-		if err := r.audited(ctx, t, e, id); err != nil {
-			return sent, err
-		}
 	}
 	return sent, nil
+}
+
+// owed says that the tier lacks its copy, and is to have one.
+func (r *Repairer) owed(ctx context.Context, t tier.Tier, e event.Event) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, actTimeout)
+	defer cancel()
+	what, err := r.Source.GatherFor(ctx, t, e.Data.IdempotencyKey, e.Data.ObjectKey)
+	if err != nil {
+		return false, err
+	}
+	gone, err := r.Erased(ctx, e.Data.IdempotencyKey)
+	return err == nil && !gone && !what.Forgotten() && !what.Stored(t), err
+}
+
+// again sends the event to the tier once more.
+func (r *Repairer) again(ctx context.Context, t tier.Tier, e event.Event, m scan.Message) error {
+	ctx, cancel := context.WithTimeout(ctx, actTimeout)
+	defer cancel()
+	body, err := redrive.Of(m.Body, reasonAge, redrive.Sibling{})
+	if err != nil {
+		return err
+	}
+	id := fmt.Sprintf("redrive/%s/%s/%s/%d", reasonAge, t, queue.Recordings, m.Sequence)
+	if _, err := r.Publisher.Redrive(ctx, t, id, m.Header.Get("traceparent"), body); err != nil {
+		return err
+	}
+	r.Log.Warn("an event would have left by age and is sent again", zap.String("tier", t.String()), zap.String("recording_id", e.Data.IdempotencyKey))
+	return r.audited(ctx, t, e, id)
 }
 
 func (r *Repairer) audited(ctx context.Context, t tier.Tier, e event.Event, id string) error {
