@@ -71,13 +71,10 @@ func (r *Repairer) RenewEvents(ctx context.Context, above uint64, f inventory.Fl
 
 // renewEvent sends one event again to each tier that has not finished it and lacks its copy.
 func (r *Repairer) renewEvent(ctx context.Context, m scan.Message, f inventory.Floors) (sent int64, err error) {
-	e, err := event.Parse(m.Body)
-	if err != nil {
-		return 0, nil // its letter, or the wait for a newer program, is the workers' to make
-	}
+	e, unread := event.Parse(m.Body)
 	for _, t := range tier.All() {
-		if !f.Unfinished(t, m.Subject, m.Sequence) {
-			continue
+		if unread != nil || !f.Unfinished(t, m.Subject, m.Sequence) {
+			continue // of no event, the letter, or the wait for a newer program, is the workers' to make
 		}
 		owed, err := r.owed(ctx, t, e)
 		if err != nil {
