@@ -10,17 +10,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twinreel/twinreel/pkg/digest"
 	"github.com/twinreel/twinreel/pkg/event"
 	"github.com/twinreel/twinreel/pkg/fault"
 	"github.com/twinreel/twinreel/pkg/objstore/memstore"
 	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/pkg/tier"
 	"github.com/twinreel/twinreel/reconciler/internal/capacity"
-	"github.com/twinreel/twinreel/reconciler/internal/erasure"
 	"github.com/twinreel/twinreel/reconciler/internal/inventory"
 	"github.com/twinreel/twinreel/reconciler/internal/plan"
-	"github.com/twinreel/twinreel/reconciler/internal/quarantine"
 )
 
 func full() Options { return Options{Scope: plan.Full} }
@@ -389,111 +386,6 @@ func TestARefusedRunOfWhatIsNewCanBeApproved(t *testing.T) {
 	}
 	if r := b.run(Options{Scope: plan.New, Approve: r.Plan.ID.String()}); r.Repair.Sent != 130 {
 		t.Errorf("approved, it sent %d", r.Repair.Sent)
-	}
-}
-
-// given a recording that both tiers lost after it was sealed, when it is sent again, then no other bytes are taken; and
-// where others came by another way, that is found.
-func TestWhatWasSealedIsWhatComesBackOrItIsSaid(t *testing.T) {
-	b := newBed(t)
-	all := b.settled(3)
-	b.run(full())
-	e := all[1]
-	was := digest.Of([]byte("RIFF as it was"))
-	at := time.Now().Add(-time.Hour)
-	b.sealed = []inventory.Entry{{IdempotencyKey: e.Data.IdempotencyKey, ObjectKey: e.Data.ObjectKey, First: at, Newest: at, Sealed: inventory.Sealed{Digest: was}}}
-	both := "checksum_differs all " + e.Data.ObjectKey
-	if r := b.run(full()); !slices.Equal(b.found(r), []string{both + " quarantine"}) || r.Repair.Noted != 1 || r.Remaining != 0 {
-		t.Fatalf("found %v, noted %d", b.found(r), r.Repair.Noted)
-	}
-	if r := b.run(full()); !slices.Equal(b.found(r), []string{both + " quarantined"}) {
-		t.Errorf("a second time: %v", b.found(r))
-	}
-	for _, x := range tier.All() {
-		b.lose(x, e)
-	}
-	if r := b.run(full()); !slices.Equal(b.found(r), []string{"missing_both all " + e.Data.ObjectKey + " fetch"}) || r.Repair.Sent != 2 {
-		t.Fatalf("lost: found %v, sent %d", b.found(r), r.Repair.Sent)
-	}
-	for _, x := range tier.All() {
-		sent := b.redrives(x)
-		if len(sent) != 1 || sent[0].Data.Media.SHA256 != was.SHA256 || *sent[0].Data.Media.Size != was.Size {
-			t.Errorf("sent to %s: %+v", x, sent)
-		}
-	}
-}
-
-// given a recording that both tiers gave up, when somebody discards its letters, then no run fetches it again, until the
-// platform sends it once more.
-func TestWhatWasDiscardedIsNotFetchedAgain(t *testing.T) {
-	b := newBed(t)
-	b.settled(2)
-	e := b.accept("rec-lost")
-	b.finish()
-	book, err := quarantine.Open(t.Context(), b.js)
-	b.must(err)
-	for _, x := range tier.All() {
-		b.must(book.Discard(t.Context(), quarantine.About{IdempotencyKey: e.Data.IdempotencyKey, ObjectKey: e.Data.ObjectKey}, x, "ada", "a test call"))
-	}
-	missing := "missing_both all " + e.Data.ObjectKey
-	for range 2 {
-		r := b.run(full())
-		if !slices.Equal(b.found(r), []string{missing + " quarantined"}) || r.Repair.Sent != 0 || r.Remaining != 0 {
-			t.Fatalf("found %v, sent %d, %d remain", b.found(r), r.Repair.Sent, r.Remaining)
-		}
-	}
-	if r, err := book.Get(t.Context(), e.Data.IdempotencyKey); err != nil || r.Open() {
-		t.Errorf("somebody has to look: %+v, %v", r, err)
-	}
-	e.ID = "e2"
-	_, err = b.publisher.Completed(t.Context(), queue.Both, e, "")
-	b.must(err)
-	b.finish()
-	if r := b.run(full()); !slices.Equal(b.found(r), []string{missing + " fetch"}) || r.Repair.Sent != 2 {
-		t.Errorf("sent once more: found %v, sent %d", b.found(r), r.Repair.Sent)
-	}
-}
-
-// given recordings that are past retention or erased, and gone, when a full run is made, then it asks no store for them.
-func TestWhatHasRunItsCourseIsNotLookedForAgain(t *testing.T) {
-	b := newBed(t)
-	all := b.settled(6)
-	b.run(full())
-	stones, err := erasure.Open(t.Context(), b.js)
-	b.must(err)
-	for i, e := range all[:4] {
-		b.lose(tier.Primary, e)
-		if i%2 == 0 {
-			b.lose(tier.Backup, e)
-			_, err := stones.Refill(t.Context(), func(yield func(erasure.Forgotten, error) bool) {
-				yield(erasure.Forgotten{IdempotencyKey: e.Data.IdempotencyKey, Tombstone: erasure.Tombstone{By: "ada", At: time.Now(), Case: "7", Reason: "asked for"}}, nil)
-			})
-			b.must(err)
-			continue
-		}
-		at := time.Now().AddDate(-8, 0, 0)
-		b.sealed = append(b.sealed, inventory.Entry{IdempotencyKey: e.Data.IdempotencyKey, ObjectKey: e.Data.ObjectKey, First: at, Newest: at})
-	}
-	before := map[tier.Tier]int{}
-	asked := func(x tier.Tier) int {
-		s := b.stores[x]
-		return s.Calls(memstore.Stat) + s.Calls(memstore.Open) + s.Calls(memstore.Tags)
-	}
-	for _, x := range tier.All() {
-		before[x] = asked(x)
-	}
-	r := b.run(Options{Scope: plan.Full, DryRun: true})
-	want := []string{"expired primary " + all[1].Data.ObjectKey + " report", "expired primary " + all[3].Data.ObjectKey + " report"}
-	if !slices.Equal(b.found(r), want) {
-		t.Fatalf("found %v", b.found(r))
-	}
-	for _, c := range []struct {
-		t    tier.Tier
-		want int64
-	}{{tier.Primary, capacity.FullRun(2).S3Reads}, {tier.Backup, capacity.FullRun(2).AzureReads}} {
-		if got := int64(asked(c.t) - before[c.t]); got != c.want {
-			t.Errorf("%s was asked %d times, want %d", c.t, got, c.want)
-		}
 	}
 }
 
