@@ -131,7 +131,8 @@ const MaxParts = 10_000
 type Reader interface {
 	// Stat describes the visible object, with its whole-object checksum where it has one. ErrNotExist.
 	Stat(ctx context.Context, key string) (Info, error)
-	// StatVersion describes one version, as a listing names it, as Stat does; Latest is not set. "": the visible one. ErrNotExist.
+	// StatVersion describes one version, as a listing names it, as Stat does; Latest is not set. "": the visible one. A version
+	// has a checksum only where the store computed it itself. ErrNotExist.
 	StatVersion(ctx context.Context, key, version string) (Info, error)
 	// List yields every version below prefix, ascending by key, newest version first; it stops at the first error.
 	// Checksums are not listed (HasCRC64 is false). Delete markers are not yielded.

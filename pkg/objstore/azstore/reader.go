@@ -116,7 +116,11 @@ func (r *Reader) StatVersion(ctx context.Context, key, version string) (objstore
 			return objstore.Info{}, objstore.Refuse(fault.Permanent, "stat a version of "+key, "its version has no usable name")
 		}
 	}
-	return r.stat(ctx, at, key)
+	info, err := r.stat(ctx, at, key)
+	if version != "" { // the checksum is metadata, which whoever wrote over the blob may have copied
+		info.CRC64, info.HasCRC64 = 0, false
+	}
+	return info, err
 }
 
 // Tags implements objstore.Reader.

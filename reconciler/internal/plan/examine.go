@@ -28,6 +28,8 @@ type Examiner struct {
 	Erased func(ctx context.Context, key string) (bool, error)
 	// GivenUp returns the tiers whose dead letter of the recording somebody discarded after a time, with who did, and why.
 	GivenUp func(ctx context.Context, key string, after time.Time) (map[tier.Tier]string, error)
+	// Due says that a closer look at the recording is due whatever the listings say.
+	Due func(key string) bool
 	// Letters tells of which tiers' open letters name a recording.
 	Letters func(key string) map[tier.Tier]bool
 	Reader  *readback.Reader // reads copies whose store reports no checksum
@@ -90,7 +92,7 @@ func (x *Examiner) facts(ctx context.Context, s Subject) (f Facts, err error) {
 	if err := x.alike(ctx, s.Several); err != nil {
 		return f, err
 	}
-	if s.Entry != nil && (f.Object[tier.Primary] == nil || f.Object[tier.Backup] == nil) {
+	if s.Entry != nil && f.lacking() {
 		if f.GivenUp, err = x.GivenUp(ctx, s.Key, s.Entry.Newest); err != nil {
 			return f, err
 		}
@@ -105,17 +107,20 @@ func (x *Examiner) facts(ctx context.Context, s Subject) (f Facts, err error) {
 }
 
 // over says that the listings tell all there is to say of a recording that has run its course: it was erased and is gone,
-// or it is past retention and gone from primary. These grow for ever, and are not asked for again and again.
+// or it is past retention and gone. These grow for ever, and are not asked for again and again. What backup still has of one
+// that primary let go is looked at in its turn.
 func (x *Examiner) over(s Subject, forgotten bool) bool {
 	primary, both := s.gone()
-	return forgotten && both || primary && s.Entry != nil && x.Rules.past(s.Entry) && !x.Rules.excused(s.Entry, tier.Primary)
+	past := s.Entry != nil && x.Rules.past(s.Entry) && !x.Rules.excused(s.Entry, tier.Primary)
+	return both && (forgotten || past) || primary && past && !x.Due(s.Key)
 }
 
 // mostVersions is of how many versions of a key the checksums are asked for. More are nobody's repair.
 const mostVersions = 16
 
-// alike looks whether versions of other ETags are the same bytes all the same, as their checksums say: an ETag depends on
-// how an object was uploaded and encrypted, and in Azure it is new each time.
+// alike looks whether versions of other ETags are the same bytes all the same, as the store's own checksums say: an ETag
+// depends on how an object was uploaded and encrypted. Azure has no such checksum, and each version has its own ETag, so that
+// a deletion that was mended there is for a person to look at.
 func (x *Examiner) alike(ctx context.Context, several []Several) error {
 	for i := range several {
 		v := &several[i]
@@ -166,12 +171,25 @@ func (x *Examiner) closer(ctx context.Context, t tier.Tier, f *Facts) error {
 	if o.HasCRC64 || agreed == nil || o.Size != agreed.Size {
 		return nil
 	}
-	if x.read.Add(o.Size) > mostRead {
+	if !x.reserve(o.Size) {
 		x.unread.Add(1)
 		return nil
 	}
 	f.Read[t], err = x.Reader.Digest(ctx, x.Source.Stores[t], o.Key, o.Size, io.Discard)
 	return err
+}
+
+// reserve takes so many bytes from what the run may read; false: there are not so many left.
+func (x *Examiner) reserve(n int64) bool {
+	for {
+		have := x.read.Load()
+		if have+n > mostRead {
+			return false
+		}
+		if x.read.CompareAndSwap(have, have+n) {
+			return true
+		}
+	}
 }
 
 // all looks at many subjects side by side, and hands over what is wrong with each, or why that is not known, in the order of

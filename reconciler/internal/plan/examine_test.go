@@ -67,6 +67,10 @@ func TestWhatIsLeftToReadBeyondTheBudgetIsCounted(t *testing.T) {
 	if got := said(judge(w.subject, w.facts, w.rules)); got != "" || len(store.offsets) != 0 || x.unread.Load() != 1 {
 		t.Errorf("found %q, read %d times, %d unread", got, len(store.offsets), x.unread.Load())
 	}
+	x.read.Store(0)
+	if x.reserve(mostRead+1) || !x.reserve(mostRead-1) || x.reserve(2) || !x.reserve(1) {
+		t.Error("what does not fit must leave the room to what does")
+	}
 }
 
 // versioned is a store with versions of one key, and of another that begins like it.

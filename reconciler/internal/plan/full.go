@@ -65,9 +65,8 @@ func (p *Planner) whole(ctx context.Context, s situation, o Options, out *Plan) 
 		return inventory.Lister{Store: p.Stores[t], Bounds: bounds, Waits: inventory.Waits(), Pause: p.Pause}
 	}
 	every := o.Deep || ledger.Len() <= 2*lookAll
-	sv := newSieve(s.rules, p.Dir, func(key string) bool {
-		return every || turnOf(key) == o.Turn%turns
-	})
+	s.due = func(key string) bool { return every || turnOf(key) == o.Turn%turns }
+	sv := newSieve(s.rules, p.Dir, s.due)
 	defer func() { _ = sv.found.traces.Close() }()
 	var n int64
 	out.Counts, err = inventory.Merge(list(tier.Primary).Pages(ctx), list(tier.Backup).Pages(ctx), ledger.Pages(), func(r *inventory.Row) error {

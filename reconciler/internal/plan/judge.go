@@ -22,7 +22,17 @@ type Facts struct {
 	Tags      map[tier.Tier]map[string]string // nil: not asked for
 	Read      map[tier.Tier]digest.Digest     // of copies whose store reports no checksum: read back
 	Letters   map[tier.Tier]bool              // open ones
-	GivenUp   map[tier.Tier]string            // by whom, and why, its last letter was discarded; not asked where nothing is missing
+	GivenUp   map[tier.Tier]string            // by whom, and why, its last letter was discarded; asked where a tier lacks something
+}
+
+// lacking says that a tier lacks the media, or what explains them.
+func (f Facts) lacking() bool {
+	for _, t := range tier.All() {
+		if f.Object[t] == nil || f.Sidecar[t] == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // judge says what is wrong with a subject. It decides from what it is given alone.
@@ -166,7 +176,12 @@ func (j *judgement) send(t tier.Tier) Send {
 // contradicted says that what is agreed on is not what the sealed log says was stored.
 func (j *judgement) contradicted() bool {
 	sealed := j.subject.Entry.Sealed
-	return j.agreed != nil && sealed.Digest.Known() && j.agreed.ObjectKey == j.subject.Entry.ObjectKey && j.agreed.Digest != sealed.Digest
+	return j.agreed != nil && sealed.Digest.Known() && (j.elsewhere() || j.agreed.Digest != sealed.Digest)
+}
+
+// elsewhere says that what is agreed on is another object than the one that was sealed.
+func (j *judgement) elsewhere() bool {
+	return j.subject.Entry.Sealed.Known() && j.agreed.ObjectKey != j.subject.Entry.ObjectKey
 }
 
 // sealed holds what is agreed on today against what the sealed log says was stored: whoever lost both copies and fetched
@@ -176,6 +191,8 @@ func (j *judgement) sealed() {
 	switch {
 	case sealed.Torn:
 		j.add(ChecksumDiffers, All, j.objectKey(), Quarantine, "the sealed log has leaves that contradict each other; the first says sha256 %.12s", sealed.SHA256)
+	case j.contradicted() && j.elsewhere():
+		j.add(TwoKeys, All, j.objectKey(), Quarantine, "the sealed log says the recording's media are %s", j.subject.Entry.ObjectKey)
 	case j.contradicted():
 		j.add(ChecksumDiffers, All, j.objectKey(), Quarantine, "agreed sha256 %.12s, %d bytes; the sealed log says sha256 %.12s, %d bytes",
 			j.agreed.SHA256, j.agreed.Size, sealed.SHA256, sealed.Size)
@@ -275,6 +292,8 @@ func (j *judgement) explain(t tier.Tier, key, why string) {
 		action, sends, why = Await, nil, why+"; sent again already"
 	case !known && j.facts.Letters[t]:
 		action, sends, why = AwaitHuman, nil, why+"; it has an open dead letter"
+	case !known && j.facts.GivenUp[t] != "":
+		action, sends, why = Known, nil, why+"; given up: "+j.facts.GivenUp[t]
 	case !known && j.subject.Entry.Sequence == 0:
 		action, sends = Quarantine, nil
 	}

@@ -57,11 +57,12 @@ type situation struct {
 	floors  inventory.Floors
 	letters map[uint64]map[tier.Tier]bool
 	seed    maphash.Seed
+	due     func(key string) bool // a closer look at the recording is due whatever the listings say
 }
 
 // stand finds out how things stand.
 func (p *Planner) stand(ctx context.Context) (s situation, err error) {
-	s.rules, s.seed = p.Rules, maphash.MakeSeed()
+	s.rules, s.seed, s.due = p.Rules, maphash.MakeSeed(), func(string) bool { return true }
 	s.rules.Now, s.rules.Unwell = p.Now(), map[tier.Tier]bool{}
 	if s.floors, err = inventory.ReadFloors(ctx, p.JS); err != nil {
 		return s, err
@@ -92,7 +93,7 @@ func (p *Planner) stand(ctx context.Context) (s situation, err error) {
 // examiner looks closely, as things stand.
 func (p *Planner) examiner(s situation) *Examiner {
 	return &Examiner{
-		Source: evidence.Source{Digests: p.Digests, Stores: p.Stores}, Rules: s.rules, Erased: p.Erased, GivenUp: p.GivenUp,
+		Source: evidence.Source{Digests: p.Digests, Stores: p.Stores}, Rules: s.rules, Erased: p.Erased, GivenUp: p.GivenUp, Due: s.due,
 		Reader:  readback.New(),
 		Letters: func(key string) map[tier.Tier]bool { return s.letters[maphash.String(s.seed, key)] },
 		Pause:   func(ctx context.Context, failures int) { p.Pause(ctx, inventory.Waits().Delay(failures)) },
@@ -245,11 +246,12 @@ var ErrShort = errors.New("suspiciously short")
 // Last is what the last full run counted in each store; zero: there was none.
 type Last struct{ Primary, Backup int64 }
 
-// recordings is how many a full run has to do with, as far as can be known before: those of the last, or the events of
-// RECORDINGS where they are more.
+// recordings is how many a full run sorts, at most, as far as can be known before: those of the last run, which the sealed log
+// names, and the events of RECORDINGS, which may be the same ones.
 func (l Last) recordings(events uint64) int64 {
 	const keys = 2 // of a recording: its media and its sidecar
-	return max(l.Primary/keys, l.Backup/keys, int64(min(events, math.MaxInt64)))
+	listed := max(l.Primary, l.Backup) / keys
+	return listed + int64(min(events, uint64(math.MaxInt64-listed)))
 }
 
 // check stops a run whose listing is much shorter than the last one's: what it left out must not look missing.

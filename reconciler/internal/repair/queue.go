@@ -54,8 +54,12 @@ func (g *gate) wait(ctx context.Context) (bool, error) {
 	for full := false; ; full = true {
 		flying := int(g.flying.Load()) // before it asks: rather counted twice than not at all
 		pending, err := g.ask(ctx)
-		if err != nil {
-			return false, err
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+		if err != nil { // one tier that cannot be asked does not end the repair of the other
+			g.shut = true
+			return false, nil
 		}
 		pending += flying
 		bound := g.ahead
@@ -90,7 +94,8 @@ func (r *Repairer) gates() map[tier.Tier]*gate {
 			if err != nil {
 				return 0, fault.New(fault.Unavailable, fault.Queue, "ask how far "+t.String()+" is", err)
 			}
-			return int(c.CachedInfo().NumPending), nil
+			have := c.CachedInfo()
+			return int(have.NumPending) + have.NumAckPending, nil // also what waits to be delivered again
 		}}
 	}
 	return out

@@ -76,6 +76,15 @@ func TestATierThatTakesNothingHoldsARunUpForAWhileOnly(t *testing.T) {
 	}
 }
 
+func TestATierThatCannotBeAskedHoldsItsOwnCopiesOnly(t *testing.T) {
+	l := &line{}
+	g := l.gate(10)
+	g.ask = func(context.Context) (int, error) { l.asked++; return 0, errors.New("no answer") }
+	if l.send(t, g, 3) != 0 || l.asked != 1 {
+		t.Errorf("asked %d times", l.asked)
+	}
+}
+
 func TestAGateEndsWithTheRun(t *testing.T) {
 	l := &line{}
 	g := l.gate(0)

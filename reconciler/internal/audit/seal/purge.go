@@ -156,8 +156,11 @@ func (t *track) prove(ctx context.Context, h checkpoint.Head, first, limit int64
 	}
 	through, err := tree.Prove(ctx, t.store.Reader, h, first, limit)
 	t.proven.epoch, t.proven.size = h.Epoch, through/tree.Width*tree.Width
-	t.unproven.Store(err != nil && alarming(err))
-	if t.unproven.Load() {
+	switch {
+	case err == nil:
+		t.unproven.Store(false)
+	case alarming(err): // only a proof ends the alarm: a store that does not answer proves nothing
+		t.unproven.Store(true)
 		t.Metrics.broken(t.tier, true)
 	}
 	return err

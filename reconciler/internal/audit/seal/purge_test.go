@@ -2,12 +2,16 @@ package seal
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/twinreel/twinreel/pkg/digest"
+	"github.com/twinreel/twinreel/pkg/fault"
 	"github.com/twinreel/twinreel/pkg/objstore"
+	"github.com/twinreel/twinreel/pkg/objstore/memstore"
 	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/pkg/tier"
 	"github.com/twinreel/twinreel/reconciler/internal/audit/tree"
@@ -142,7 +146,17 @@ func TestNothingIsPurgedThatAStoreDoesNotHoldLeafByLeaf(t *testing.T) {
 			if err := s.purge(t.Context()); err == nil || !strings.Contains(err.Error(), key) || !alarming(err) || w.first() != 1 {
 				t.Errorf("first %d: %v", w.first(), err)
 			}
+			w.stores[tier.Backup].Before(memstore.Open, func(_ context.Context, c memstore.Call) error {
+				if c.Key == key {
+					return fault.New(fault.Unavailable, fault.Store, "open", errors.New("no answer"))
+				}
+				return nil
+			})
 			w.replace(tier.Backup, key, body)
+			if err := s.purge(t.Context()); err == nil || alarming(err) || !s.tracks[tier.Backup].unproven.Load() {
+				t.Errorf("a store that does not answer proves nothing: %v", err)
+			}
+			w.stores[tier.Backup].Heal()
 			if err := s.purge(t.Context()); err != nil || w.first() != 602 {
 				t.Errorf("first %d: %v", w.first(), err)
 			}
