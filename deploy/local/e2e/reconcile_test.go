@@ -115,8 +115,9 @@ func TestWhatIsDoneBehindItsBackIsFoundAndMended(t *testing.T) {
 	b.noLetters()
 	b.onlyEvidence(evidence)
 	b.neverBroughtBack(all[n-1], evidence)
-	b.sealedAndProven()
+	key := b.seal()
 	b.neverTakenForAnother(all[n-2], evidence)
+	b.proven(key)
 }
 
 // neverTakenForAnother has both stores lose a sealed recording that the platform has encoded again since: other bytes do not
@@ -174,20 +175,27 @@ func (b *bed) neverBroughtBack(r *platform.Recording, evidence found) {
 	b.onlyEvidence(evidence)
 }
 
-// sealedAndProven seals the log, proves it from each store alone, and shows that one flipped byte is found where it is.
-func (b *bed) sealedAndProven() {
+// seal seals the log, and returns the setting with its key.
+func (b *bed) seal() (setting string) {
 	b.t.Helper()
 	var key struct{ PrivateKey string }
 	b.must(json.Unmarshal([]byte(b.command("audit", "keygen", "-o", "json")), &key))
-	env := []string{"TWINREEL_AUDIT_KEY=" + key.PrivateKey}
-	res, err := b.fleet.CommandWith(b.t.Context(), env, "once")
+	setting = "TWINREEL_AUDIT_KEY=" + key.PrivateKey
+	res, err := b.fleet.CommandWith(b.t.Context(), []string{setting}, "once")
 	b.must(err)
 	if res.Code != 0 {
 		b.t.Fatalf("once, with a key: exit code %d: %s", res.Code, res.Stderr)
 	}
+	return setting
+}
+
+// proven proves the sealed log from each store alone, and shows that one flipped byte is found where it is. What the log says
+// of a recording is no evidence after that.
+func (b *bed) proven(key string) {
+	b.t.Helper()
 	verify := func(code int, words string, args ...string) {
 		b.t.Helper()
-		res, err := b.fleet.CommandWith(b.t.Context(), env, append([]string{"audit", "verify"}, args...)...)
+		res, err := b.fleet.CommandWith(b.t.Context(), []string{key}, append([]string{"audit", "verify"}, args...)...)
 		b.must(err)
 		if res.Code != code || !strings.Contains(res.Stdout+res.Stderr, words) {
 			b.t.Errorf("audit verify %v: exit code %d, want %d and %q in\n%s%s", args, res.Code, code, words, res.Stdout, res.Stderr)

@@ -53,12 +53,11 @@ func (g *gate) sent() { g.flying.Add(-1) }
 func (g *gate) wait(ctx context.Context) (bool, error) {
 	for full := false; ; full = true {
 		flying := int(g.flying.Load()) // before it asks: rather counted twice than not at all
-		pending, err := g.ask(ctx)
-		if ctx.Err() != nil {
-			return false, ctx.Err()
+		pending, unanswered := g.ask(ctx)
+		if err := ctx.Err(); err != nil {
+			return false, err
 		}
-		if err != nil { // one tier that cannot be asked does not end the repair of the other
-			g.shut = true
+		if g.shut = unanswered != nil; g.shut { // which does not end the repair of the other tier
 			return false, nil
 		}
 		pending += flying
