@@ -99,6 +99,15 @@ func ClassOf(err error) Class {
 	return Transient
 }
 
+// Passes reports whether the same request may succeed later: err is about the moment, not about what was asked.
+func Passes(err error) bool {
+	switch ClassOf(err) {
+	case Transient, Throttled, Unavailable:
+		return true
+	}
+	return false
+}
+
 // PartOf returns the part that the outermost classified error in err's chain came from, else Worker.
 func PartOf(err error) Part {
 	var f *Error

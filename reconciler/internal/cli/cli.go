@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
@@ -37,6 +38,7 @@ type app struct {
 	started bool                          // the command line was understood
 	refusal atomic.Pointer[queue.Refusal] // the first
 	stop    func()                        // ends the command
+	saying  sync.Mutex                    // held while a line is written
 }
 
 // usageError is a wrong command line.
@@ -74,7 +76,11 @@ func Main(ctx context.Context, w World) int {
 }
 
 // say writes one line for people to stderr.
-func (a *app) say(format string, args ...any) { _, _ = fmt.Fprintf(a.Stderr, format+"\n", args...) }
+func (a *app) say(format string, args ...any) {
+	a.saying.Lock()
+	defer a.saying.Unlock()
+	_, _ = fmt.Fprintf(a.Stderr, format+"\n", args...)
+}
 
 func (a *app) root() *cobra.Command {
 	var describe bool

@@ -170,7 +170,7 @@ func (a *app) runner(ctx context.Context, s config.Once, conn *connection, flags
 		_ = redis.Close()
 		return nil, nil, err
 	}
-	parts := daemon.Reconciling(s.Reconcile, s.Retention, s.Repair, log)
+	parts := daemon.Reconciling(s.Reconcile, s.Retention, s.Repair, log, a.doubt)
 	parts.NC, parts.JS, parts.Stores, parts.By, parts.Log = conn.nc, conn.js, stores, operator(), zap.NewNop()
 	parts.Progress = func(stage string, done, total int64) {
 		if time.Since(told) < tellEvery {
@@ -210,13 +210,16 @@ func (a *app) sealedLog(ctx context.Context, s config.Once, conn *connection, st
 	if err != nil {
 		return nil, err
 	}
-	made, err := reconcile.Refill(ctx, stones, log, func(key string, err error) {
-		a.say("the sealed log claims that %s was forgotten, and cannot prove it: %s", key, fault.Text(err))
-	})
+	made, err := reconcile.Refill(ctx, stones, log, a.doubt)
 	if made > 0 {
 		a.say("%d tombstones were lost; they are made again from the sealed log", made)
 	}
 	return log, err
+}
+
+// doubt tells of what the sealed log claims of a recording and cannot prove.
+func (a *app) doubt(key string, err error) {
+	a.say("what the sealed log claims of %s is not proven, and counts for nothing: %s", key, fault.Text(err))
 }
 
 // runHead and runTail are what is printed of a run beside its findings.

@@ -18,11 +18,11 @@ import (
 // buildAgain is the wait before the parts of a run are put together again, where a bucket is not there yet.
 const buildAgain = 2 * time.Second
 
-// Reconciling is what the settings say of runs.
-func Reconciling(c config.Reconcile, keep config.Retention, r config.Repair, log *audit.Log) reconcile.Parts {
+// Reconciling is what the settings say of runs. doubt is told what the log claims of a recording and cannot prove.
+func Reconciling(c config.Reconcile, keep config.Retention, r config.Repair, log *audit.Log, doubt func(key string, err error)) reconcile.Parts {
 	return reconcile.Parts{
 		Rules: plan.Rules{Grace: c.Grace, Retention: time.Duration(keep.Days) * 24 * time.Hour, Resolver: c.Resolver != ""},
-		Every: c.Full, Rate: r.Rate, Sealed: reconcile.Sealed(log),
+		Every: c.Full, Rate: r.Rate, Sealed: reconcile.Sealed(log), Proven: reconcile.Proven(log, doubt),
 	}
 }
 
@@ -41,10 +41,12 @@ func (p *parts) reconcile(ctx context.Context) {
 	}
 }
 
-// doubt tells of what the sealed log claims and cannot prove.
-func (p *parts) doubt(key string, err error) {
-	p.Log.Error("the sealed log claims that a recording was forgotten, and cannot prove it: run audit verify", zap.String("recording_id", key),
-		zap.String("error", fault.Text(err)))
+// doubt tells of what the sealed log claims of a recording and cannot prove.
+func doubt(log *zap.Logger) func(key string, err error) {
+	return func(key string, err error) {
+		log.Error("what the sealed log claims of a recording is not proven, and counts for nothing: run audit verify", zap.String("recording_id", key),
+			zap.String("error", fault.Text(err)))
+	}
 }
 
 // runs puts together what runs are made by, and makes them.
@@ -56,7 +58,7 @@ func (p *parts) runs(ctx context.Context) error {
 	log := &audit.Log{Stores: p.stores, Keys: keys, Aside: func(err error) {
 		p.Log.Error("a part of the sealed log is left out", zap.String("error", fault.Text(err)))
 	}}
-	build := Reconciling(p.config.Reconcile, p.config.Retention, p.config.Repair, log)
+	build := Reconciling(p.config.Reconcile, p.config.Retention, p.config.Repair, log, doubt(p.Log))
 	build.NC, build.JS, build.Stores, build.By, build.Log = p.nc, p.js, p.stores, "reconciler", p.Log
 	build.Progress = p.status.Tell
 	runner, err := reconcile.New(ctx, build)
@@ -78,7 +80,7 @@ func (p *parts) runs(ctx context.Context) error {
 			if scope == plan.New && begun {
 				return nil // the whole roster is read for it
 			}
-			made, err := reconcile.Refill(ctx, stones, log, p.doubt)
+			made, err := reconcile.Refill(ctx, stones, log, doubt(p.Log))
 			if made > 0 {
 				p.Log.Error("tombstones were lost; they are made again from the audit log", zap.Int("made", made))
 			}

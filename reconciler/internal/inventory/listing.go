@@ -115,21 +115,12 @@ func (l Lister) feed(ctx context.Context, after, through string, c chan<- result
 		if last > after {
 			after, failures = last, 0
 		}
-		if failures++; failures == tries || !again(err) {
+		if failures++; failures == tries || !fault.Passes(err) {
 			send(result{err: err})
 			return
 		}
 		l.Pause(ctx, max(l.Waits.Delay(failures), fault.RetryAfterOf(err)))
 	}
-}
-
-// again says that the same request may succeed later.
-func again(err error) bool {
-	switch fault.ClassOf(err) {
-	case fault.Transient, fault.Throttled, fault.Unavailable:
-		return true
-	}
-	return false
 }
 
 var errStopped = errors.New("stopped")

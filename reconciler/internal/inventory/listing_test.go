@@ -239,7 +239,7 @@ func TestAListingOutOfOrderIsAnError(t *testing.T) {
 			s := &crooked{keys: keys}
 			l := Lister{Store: s, Waits: Waits(), Pause: func(context.Context, time.Duration) {}}
 			_, err := l.list(t.Context(), "b", "m", func([]Listed) bool { return true })
-			if err == nil || !again(err) {
+			if err == nil || !fault.Passes(err) {
 				t.Errorf("got %v", err)
 			}
 		})

@@ -14,6 +14,7 @@ import (
 	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/pkg/tier"
 	"github.com/twinreel/twinreel/reconciler/internal/evidence"
+	"github.com/twinreel/twinreel/reconciler/internal/inventory"
 	"github.com/twinreel/twinreel/reconciler/internal/readback"
 )
 
@@ -28,6 +29,8 @@ type Examiner struct {
 	Erased func(ctx context.Context, key string) (bool, error)
 	// GivenUp returns the tiers whose dead letter of the recording somebody discarded after a time, with who did, and why.
 	GivenUp func(ctx context.Context, key string, after time.Time) (map[tier.Tier]string, error)
+	// Proven returns what the sealed log proves of an object's bytes; nil: nobody can tell, and its word is taken.
+	Proven func(ctx context.Context, key, objectKey string) (inventory.Sealed, error)
 	// Due says that a closer look at the recording is due whatever the listings say.
 	Due func(key string) bool
 	// Letters tells of which tiers' open letters name a recording.
@@ -49,9 +52,12 @@ func (x *Examiner) Examine(ctx context.Context, s Subject) ([]Finding, error) {
 	for failures := 1; ; failures++ {
 		f, err := x.facts(ctx, s)
 		if err == nil {
+			s, err = x.proven(ctx, s, f)
+		}
+		if err == nil {
 			return judge(s, f, x.Rules), nil
 		}
-		if failures == lookTries || ctx.Err() != nil || !passing(err) {
+		if failures == lookTries || ctx.Err() != nil || !fault.Passes(err) {
 			return nil, err
 		}
 		x.Pause(ctx, failures)
@@ -60,15 +66,6 @@ func (x *Examiner) Examine(ctx context.Context, s Subject) ([]Finding, error) {
 
 // lookTries is how often somebody is asked who does not answer.
 const lookTries = 5
-
-// passing says that the same question may be answered later.
-func passing(err error) bool {
-	switch fault.ClassOf(err) {
-	case fault.Transient, fault.Throttled, fault.Unavailable:
-		return true
-	}
-	return false
-}
 
 // facts gathers all that is known of the subject.
 func (x *Examiner) facts(ctx context.Context, s Subject) (f Facts, err error) {
@@ -104,6 +101,23 @@ func (x *Examiner) facts(ctx context.Context, s Subject) (f Facts, err error) {
 		}
 	}
 	return f, nil
+}
+
+// proven returns the subject with no more than what the sealed log proves, wherever its word decides something: a roster
+// that somebody has changed must not accuse a recording that is well, nor say which bytes may come back.
+func (x *Examiner) proven(ctx context.Context, s Subject, f Facts) (Subject, error) {
+	if x.Proven == nil || s.Entry == nil || !s.Entry.Sealed.Known() || f.Forgotten {
+		return s, nil
+	}
+	agreed, sealed := f.Agreed(), s.Entry.Sealed
+	if agreed != nil && !sealed.Torn && agreed.ObjectKey == s.Entry.ObjectKey && agreed.Digest == sealed.Digest {
+		return s, nil
+	}
+	e := *s.Entry
+	var err error
+	e.Sealed, err = x.Proven(ctx, s.Key, e.ObjectKey)
+	s.Entry = &e
+	return s, err
 }
 
 // over says that the listings tell all there is to say of a recording that has run its course: it was erased and is gone,

@@ -37,7 +37,9 @@ type Planner struct {
 	// GivenUp returns the tiers whose dead letter of the recording somebody discarded after a time, with who did, and why.
 	GivenUp func(ctx context.Context, key string, after time.Time) (map[tier.Tier]string, error)
 	// Sealed yields what the sealed log says was stored, also of recordings that RECORDINGS has let go.
-	Sealed   func(ctx context.Context) iter.Seq2[inventory.Entry, error]
+	Sealed func(ctx context.Context) iter.Seq2[inventory.Entry, error]
+	// Proven returns what the sealed log proves of an object's bytes; nil: nobody can tell, and its word is taken.
+	Proven   func(ctx context.Context, key, objectKey string) (inventory.Sealed, error)
 	Rules    Rules // Now and Unwell are set by each run
 	Now      func() time.Time
 	Dir      string                                // for temporary files; "": the system's own place
@@ -93,7 +95,7 @@ func (p *Planner) stand(ctx context.Context) (s situation, err error) {
 // examiner looks closely, as things stand.
 func (p *Planner) examiner(s situation) *Examiner {
 	return &Examiner{
-		Source: evidence.Source{Digests: p.Digests, Stores: p.Stores}, Rules: s.rules, Erased: p.Erased, GivenUp: p.GivenUp, Due: s.due,
+		Source: evidence.Source{Digests: p.Digests, Stores: p.Stores}, Rules: s.rules, Erased: p.Erased, GivenUp: p.GivenUp, Proven: p.Proven, Due: s.due,
 		Reader:  readback.New(),
 		Letters: func(key string) map[tier.Tier]bool { return s.letters[maphash.String(s.seed, key)] },
 		Pause:   func(ctx context.Context, failures int) { p.Pause(ctx, inventory.Waits().Delay(failures)) },

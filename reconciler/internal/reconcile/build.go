@@ -28,8 +28,9 @@ type Parts struct {
 	NC       *nats.Conn
 	JS       jetstream.JetStream
 	Stores   map[tier.Tier]objstore.Reader
-	Sealed   func(ctx context.Context) iter.Seq2[inventory.Entry, error] // what the sealed log says was stored
-	Letters  func(ctx context.Context) error                             // see Runner
+	Sealed   func(ctx context.Context) iter.Seq2[inventory.Entry, error]                // what the sealed log says was stored
+	Proven   func(ctx context.Context, key, objectKey string) (inventory.Sealed, error) // see plan.Planner
+	Letters  func(ctx context.Context) error                                            // see Runner
 	Rules    plan.Rules
 	Every    time.Duration
 	Rate     float64 // of events sent again, per second
@@ -60,7 +61,7 @@ func New(ctx context.Context, p Parts) (*Runner, error) {
 		JS: p.JS, Publisher: publisher, Letters: p.Letters, Every: p.Every, By: p.By, Now: time.Now, Log: p.Log,
 		Planner: &plan.Planner{
 			JS: p.JS, Digests: digests, Stores: p.Stores, Board: queue.NewBoard(p.NC, p.JS).Read, Erased: stones.Known, Noted: noted(book), GivenUp: givenUp(book),
-			Sealed: p.Sealed, Rules: p.Rules, Now: time.Now, Progress: p.Progress, Pause: rest,
+			Sealed: p.Sealed, Proven: p.Proven, Rules: p.Rules, Now: time.Now, Progress: p.Progress, Pause: rest,
 		},
 		Repairer: &repair.Repairer{
 			JS: p.JS, Publisher: publisher, Source: evidence.Source{Digests: digests, Stores: p.Stores}, Book: book, Erased: stones.Known,

@@ -35,6 +35,7 @@ type bed struct {
 	publisher *queue.Publisher
 	stores    map[tier.Tier]*memstore.Store
 	sealed    []inventory.Entry
+	proven    func(ctx context.Context, key, objectKey string) (inventory.Sealed, error)
 	rules     plan.Rules
 }
 
@@ -69,7 +70,8 @@ func (b *bed) runner() *Runner {
 				}
 			}
 		},
-		Rules: b.rules, Every: 24 * time.Hour, Rate: 1e6, By: "test", Progress: func(string, int64, int64) {}, Log: zaptest.NewLogger(b.t),
+		Proven: b.proven,
+		Rules:  b.rules, Every: 24 * time.Hour, Rate: 1e6, By: "test", Progress: func(string, int64, int64) {}, Log: zaptest.NewLogger(b.t),
 	})
 	b.must(err)
 	return r

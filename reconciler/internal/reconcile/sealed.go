@@ -4,10 +4,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"iter"
 	"time"
 
 	"github.com/twinreel/twinreel/pkg/digest"
+	"github.com/twinreel/twinreel/pkg/fault"
+	"github.com/twinreel/twinreel/pkg/objstore"
 	"github.com/twinreel/twinreel/pkg/tier"
 	"github.com/twinreel/twinreel/reconciler/internal/audit"
 	"github.com/twinreel/twinreel/reconciler/internal/audit/roster"
@@ -37,6 +40,50 @@ func Sealed(log *audit.Log) func(context.Context) iter.Seq2[inventory.Entry, err
 			}
 		}
 	}
+}
+
+// Proven returns a function that returns what the sealed log proves of an object's bytes. What it claims and cannot prove
+// goes to doubt, and counts for nothing. nil without keys: nobody's checkpoints can be believed.
+func Proven(log *audit.Log, doubt func(key string, err error)) func(ctx context.Context, key, objectKey string) (inventory.Sealed, error) {
+	if !log.Keys.Any() {
+		return nil
+	}
+	return func(ctx context.Context, key, objectKey string) (out inventory.Sealed, err error) {
+		lines, err := provenLines(ctx, log, key, doubt)
+		for line := range lines {
+			if line.ObjectKey == objectKey {
+				out = sealed(line)
+			}
+		}
+		return out, err
+	}
+}
+
+// provenLines returns what the leaves of a recording say that are proven. An error is of a store that does not answer now.
+func provenLines(ctx context.Context, log *audit.Log, key string, doubt func(key string, err error)) (iter.Seq2[roster.Line, error], error) {
+	var proven roster.Collector
+	doubted := func(err error) error {
+		store := (fault.PartOf(err) == fault.Store || fault.IsNetwork(err)) && !errors.Is(err, objstore.ErrNotExist)
+		if ctx.Err() != nil || store && fault.Passes(err) {
+			return err
+		}
+		doubt(key, err)
+		return nil
+	}
+	found, err := log.FindIn(ctx, key)
+	if err != nil {
+		return proven.Lines(), doubted(err)
+	}
+	for _, f := range found {
+		for _, l := range f.Leaves {
+			if _, err = f.Prove(ctx, []audit.Leaf{l}); err == nil {
+				proven.Add(l.Leaf)
+			} else if err = doubted(err); err != nil {
+				return proven.Lines(), err
+			}
+		}
+	}
+	return proven.Lines(), nil
 }
 
 // sealed is what the line says the object's bytes are: all three, or nothing. Old leaves may lack one.

@@ -48,12 +48,7 @@ func (v *Vault) Put(ctx context.Context, key string, body []byte) error {
 	for _, wait := range append(waits(), 0) {
 		err := v.once(ctx, key, body, d)
 		switch {
-		case err == nil, errors.Is(err, ErrOther), wait == 0, ctx.Err() != nil:
-			return err
-		}
-		switch fault.ClassOf(err) {
-		case fault.Transient, fault.Unavailable, fault.Throttled:
-		default:
+		case err == nil, errors.Is(err, ErrOther), wait == 0, ctx.Err() != nil, !fault.Passes(err):
 			return err
 		}
 		select {
