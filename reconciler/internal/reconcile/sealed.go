@@ -48,42 +48,35 @@ func Proven(log *audit.Log, doubt func(key string, err error)) func(ctx context.
 	if !log.Keys.Any() {
 		return nil
 	}
-	return func(ctx context.Context, key, objectKey string) (out inventory.Sealed, err error) {
-		lines, err := provenLines(ctx, log, key, doubt)
-		for line := range lines {
-			if line.ObjectKey == objectKey {
-				out = sealed(line)
+	return func(ctx context.Context, key, objectKey string) (inventory.Sealed, error) {
+		var lines roster.Collector
+		found, err := log.FindIn(ctx, key)
+		if err != nil && away(ctx, err) {
+			return inventory.Sealed{}, err
+		} else if err != nil {
+			doubt(key, err)
+		}
+		for _, f := range found {
+			for _, l := range f.Leaves {
+				_, err := f.Prove(ctx, []audit.Leaf{l})
+				switch {
+				case err == nil:
+					lines.Add(l.Leaf)
+				case away(ctx, err):
+					return inventory.Sealed{}, err
+				default:
+					doubt(key, err)
+				}
 			}
 		}
-		return out, err
+		return sealed(lines.Line(objectKey, key)), nil
 	}
 }
 
-// provenLines returns what the leaves of a recording say that are proven. An error is of a store that does not answer now.
-func provenLines(ctx context.Context, log *audit.Log, key string, doubt func(key string, err error)) (iter.Seq2[roster.Line, error], error) {
-	var proven roster.Collector
-	doubted := func(err error) error {
-		store := (fault.PartOf(err) == fault.Store || fault.IsNetwork(err)) && !errors.Is(err, objstore.ErrNotExist)
-		if ctx.Err() != nil || store && fault.Passes(err) {
-			return err
-		}
-		doubt(key, err)
-		return nil
-	}
-	found, err := log.FindIn(ctx, key)
-	if err != nil {
-		return proven.Lines(), doubted(err)
-	}
-	for _, f := range found {
-		for _, l := range f.Leaves {
-			if _, err = f.Prove(ctx, []audit.Leaf{l}); err == nil {
-				proven.Add(l.Leaf)
-			} else if err = doubted(err); err != nil {
-				return proven.Lines(), err
-			}
-		}
-	}
-	return proven.Lines(), nil
+// away says that the store did not answer, rather than that the log is not whole.
+func away(ctx context.Context, err error) bool {
+	store := (fault.PartOf(err) == fault.Store || fault.IsNetwork(err)) && !errors.Is(err, objstore.ErrNotExist)
+	return ctx.Err() != nil || store && fault.Passes(err)
 }
 
 // sealed is what the line says the object's bytes are: all three, or nothing. Old leaves may lack one.
