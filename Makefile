@@ -1,6 +1,6 @@
 # Twinreel: every target that people and CI use. `make` alone lists them.
 
-MODULES  := pkg ingress worker-primary worker-backup reconciler deploy/local
+MODULES  := pkg ingress worker-primary worker-backup reconciler deploy/local deploy/check
 PROGRAMS := ingress worker-primary worker-backup reconciler
 
 GOLANGCI := .cache/golangci-lint-v2.15.0/golangci-lint
@@ -8,8 +8,8 @@ LOCAL    := bin/local
 
 # More flags for `go test`, such as TESTFLAGS=-v or TESTFLAGS='-run Letters'.
 TESTFLAGS ?=
-# What to test: every module, unless told otherwise, such as PACKAGES=./pkg/queue.
-PACKAGES ?= work
+# What to test: every module but deploy/check, unless told otherwise, such as PACKAGES=./pkg/queue.
+PACKAGES ?= $(patsubst %,./%/...,$(filter-out deploy/check,$(MODULES)))
 
 export GOFLAGS ?= -buildvcs=false
 
@@ -20,7 +20,7 @@ STAMP := $(shell git rev-parse -q --verify HEAD >/dev/null 2>&1 && echo true || 
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(LOCAL) ## the whole pipeline on real servers on this machine, by itself: two minutes, and a proof at the end
@@ -33,7 +33,7 @@ up: $(LOCAL) ## the same, kept running, with every address and example command, 
 .PHONY: test
 test: $(LOCAL) ## everything that must pass: builds, vet, import rules, and all tests on real servers with the race detector
 	@$(LOCAL) prepare --race
-	go vet $(PACKAGES)
+	go vet work
 	@set -e; for m in $(MODULES); do echo "build and vet $$m by itself"; (cd $$m && GOWORK=off go build ./... && GOWORK=off go vet ./...); done
 	@$(MAKE) --no-print-directory build
 	$(LOCAL) with-servers -- go test -race -timeout 40m $(TESTFLAGS) $(PACKAGES)
@@ -45,6 +45,11 @@ bench: $(LOCAL) ## measure it against a floor, the leanest program that does the
 .PHONY: chaos
 chaos: $(LOCAL) ## break servers, stores, lines and programs, and prove that nothing is lost; CHAOS='--rows s3-' for some rows
 	@$(LOCAL) chaos $(CHAOS)
+
+.PHONY: deploy-check
+deploy-check: build $(LOCAL) ## check all that deploys: images, Kubernetes, one server, alerts, runbooks
+	@$(LOCAL) prepare
+	cd deploy/check && $(CURDIR)/$(LOCAL) with-servers -- go test -timeout 60m $(TESTFLAGS) ./...
 
 .PHONY: lint
 lint: $(GOLANGCI) ## golangci-lint and gofumpt over every module

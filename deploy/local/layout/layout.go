@@ -106,8 +106,10 @@ func withinAny(path string, prefixes []string) bool {
 // module is the folder of the module that an own import path belongs to.
 func module(path string) string {
 	path = short(path)
-	if within(path, "deploy/local") {
-		return "deploy/local"
+	for _, m := range []string{"deploy/check", "deploy/local"} {
+		if within(path, m) {
+			return m
+		}
 	}
 	name, _, _ := strings.Cut(path, "/")
 	return name

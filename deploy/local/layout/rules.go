@@ -153,7 +153,7 @@ func Folders() map[string][]string {
 
 // Modules returns the folders that are modules: just these, all in go.work.
 func Modules() []string {
-	return []string{"deploy/local", "ingress", "pkg", "reconciler", "worker-backup", "worker-primary"}
+	return []string{"deploy/check", "deploy/local", "ingress", "pkg", "reconciler", "worker-backup", "worker-primary"}
 }
 
 // Nameless returns the names that say nothing about a package.

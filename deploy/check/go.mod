@@ -1,0 +1,3 @@
+module github.com/twinreel/twinreel/deploy/check
+
+go 1.26.0

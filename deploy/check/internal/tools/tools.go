@@ -1,0 +1,90 @@
+// Package tools gets what the checks need of other people's tools: built once from a pinned version into .cache.
+package tools
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+
+	"github.com/twinreel/twinreel/deploy/check/internal/repo"
+)
+
+// Tool is a command that Go builds.
+type Tool struct {
+	Name    string // of the executable
+	Package string // its import path
+	Version string
+}
+
+// Path builds the tool where it was not built before, and returns its path.
+func (t Tool) Path(ctx context.Context) (string, error) {
+	root, err := repo.Root()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(root, ".cache", t.Name+"-"+t.Version)
+	path := filepath.Join(dir, t.Name)
+	unlock, err := lock(root)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	fmt.Fprintf(os.Stderr, "building %s %s (once) …\n", t.Name, t.Version)
+	cmd := exec.CommandContext(ctx, "go", "install", t.Package+"@"+t.Version)
+	cmd.Env = append(os.Environ(), "GOBIN="+dir, "GOWORK=off", "GOFLAGS=")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build %s %s: %w\n%s", t.Name, t.Version, err, out)
+	}
+	return path, nil
+}
+
+// Module is another project's sources, by their version and checksum.
+type Module struct {
+	Path    string
+	Version string
+	Sum     string // as in go.sum: h1:…
+}
+
+// Dir downloads the module where it is not there, and returns its folder. Its files are read only.
+func (m Module) Dir(ctx context.Context) (string, error) {
+	var stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, "go", "mod", "download", "-json", m.Path+"@"+m.Version)
+	cmd.Env, cmd.Stderr, cmd.Dir = append(os.Environ(), "GOWORK=off", "GOFLAGS="), &stderr, os.TempDir()
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("download %s %s: %w\n%s%s", m.Path, m.Version, err, out, stderr.String())
+	}
+	var got struct{ Dir, Sum string }
+	if err := json.Unmarshal(out, &got); err != nil {
+		return "", fmt.Errorf("download %s %s: %w", m.Path, m.Version, err)
+	}
+	if got.Sum != m.Sum {
+		return "", fmt.Errorf("%s %s has the checksum %s, want %s", m.Path, m.Version, got.Sum, m.Sum)
+	}
+	return got.Dir, nil
+}
+
+// lock keeps two builds apart, also of two processes.
+func lock(root string) (unlock func(), err error) {
+	dir := filepath.Join(root, ".cache")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "tools.lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return func() { _ = f.Close() }, nil
+}
