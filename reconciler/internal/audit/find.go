@@ -68,6 +68,39 @@ func (l *Log) FindIn(ctx context.Context, key string) ([]Found, error) {
 	return out, nil
 }
 
+// Proven returns the leaves of a recording that any copy of the log proves, each once, oldest first; and what stood in the way of
+// more: stores that do not answer, copies that cannot be read or are not believed, leaves that are not what their checkpoints
+// were made from.
+func (l *Log) Proven(ctx context.Context, key string) (proven []Leaf, doubts []error) {
+	strict := *l
+	strict.Aside = func(err error) { doubts = append(doubts, err) }
+	epochs, err := strict.Copies(ctx)
+	if err != nil {
+		return nil, []error{err}
+	}
+	for _, copies := range epochs {
+		have := map[int64]bool{}
+		for _, c := range copies {
+			leaves, err := c.find(ctx, key)
+			if err != nil {
+				doubts = append(doubts, fmt.Errorf("%s, epoch %s: %w", c.Tier, c.Epoch, err))
+			}
+			for _, one := range leaves {
+				if have[one.Index] {
+					continue
+				}
+				if _, err := c.Prove(ctx, []Leaf{one}); err != nil {
+					doubts = append(doubts, fmt.Errorf("%s: %w", c.Tier, err))
+					continue
+				}
+				have[one.Index] = true
+				proven = append(proven, one)
+			}
+		}
+	}
+	return proven, doubts
+}
+
 // findInAny looks in one copy after the other until one can be read.
 func findInAny(ctx context.Context, copies []Copy, key string) (Found, error) {
 	var all error

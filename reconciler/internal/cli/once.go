@@ -348,8 +348,11 @@ func (a *app) sayRun(r reconcile.Result, flags onceFlags) {
 	if r.Repair.Failed > 0 {
 		a.say("%d events could not be sent; the last: %s", r.Repair.Failed, r.Repair.Why)
 	}
-	if r.Repair.Held > 0 {
-		a.say("%d copies were not sent: their tier has a backlog in which their links would lapse. The next run sends them", r.Repair.Held)
+	switch held := r.Repair.Held; {
+	case held > 0 && r.Repair.Unasked != "":
+		a.say("%d copies were not sent: how long their tier's backlog is could not be asked: %s. The next run sends them", held, r.Repair.Unasked)
+	case held > 0:
+		a.say("%d copies were not sent: their tier has a backlog in which their links would lapse. The next run sends them", held)
 	}
 	a.say("%d recordings in the ledger, %d looked at closely, %d findings, in %s", p.Expected, p.Looked, p.Len(), r.Took.Round(time.Millisecond))
 	switch {

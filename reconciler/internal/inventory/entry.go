@@ -15,7 +15,7 @@ import (
 type Entry struct {
 	IdempotencyKey string
 	ObjectKey      string
-	First          time.Time // when it was accepted, in whole milliseconds
+	First          time.Time // when it was accepted, in whole milliseconds: by its events, else as the sealed log claims
 	Newest         time.Time // when its newest event was accepted
 	Sequence       uint64    // of its newest accepted event in RECORDINGS; 0 where only the sealed log names it
 	Forgotten      bool      // erased on purpose, as the sealed log claims, unproven
@@ -64,7 +64,10 @@ func (e *Entry) Add(o Entry) {
 	case e.ObjectKey == "" || o.Sealed.Known() && !e.Sealed.Known():
 		e.ObjectKey, e.Sealed = o.ObjectKey, o.Sealed
 	}
-	if o.First.Before(e.First) {
+	switch accepted := e.Sequence > 0; {
+	case accepted == (o.Sequence > 0):
+		e.First = earlier(e.First, o.First)
+	case !accepted: // an event tells when: what the log claims beside it could make a young recording expire
 		e.First = o.First
 	}
 	if o.Newest.After(e.Newest) {
@@ -76,6 +79,13 @@ func (e *Entry) Add(o Entry) {
 		e.Tiers[i].Redrive = max(e.Tiers[i].Redrive, o.Tiers[i].Redrive)
 		e.Tiers[i].Sent = max(e.Tiers[i].Sent, o.Tiers[i].Sent)
 	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // The bits of an entry that is written out.

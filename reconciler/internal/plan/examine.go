@@ -29,8 +29,9 @@ type Examiner struct {
 	Erased func(ctx context.Context, key string) (bool, error)
 	// GivenUp returns the tiers whose dead letter of the recording somebody discarded after a time, with who did, and why.
 	GivenUp func(ctx context.Context, key string, after time.Time) (map[tier.Tier]string, error)
-	// Proven returns what the sealed log proves of an object's bytes; nil: nobody can tell, and its word is taken.
-	Proven func(ctx context.Context, key, objectKey string) (inventory.Sealed, error)
+	// Proven returns what the sealed log proves of the bytes of each of a recording's objects, given what it claims; nil: nobody
+	// can tell, and its word is taken.
+	Proven func(ctx context.Context, claimed inventory.Entry) (map[string]inventory.Sealed, error)
 	// Due says that a closer look at the recording is due whatever the listings say.
 	Due func(key string) bool
 	// Letters tells of which tiers' open letters name a recording.
@@ -51,11 +52,12 @@ const mostRead = 16 << 30
 func (x *Examiner) Examine(ctx context.Context, s Subject) ([]Finding, error) {
 	for failures := 1; ; failures++ {
 		f, err := x.facts(ctx, s)
+		one := s
 		if err == nil {
-			s, err = x.proven(ctx, s, f)
+			one, err = x.proven(ctx, s, f)
 		}
 		if err == nil {
-			return judge(s, f, x.Rules), nil
+			return judge(one, f, x.Rules), nil
 		}
 		if failures == lookTries || ctx.Err() != nil || !fault.Passes(err) {
 			return nil, err
@@ -109,15 +111,27 @@ func (x *Examiner) proven(ctx context.Context, s Subject, f Facts) (Subject, err
 	if x.Proven == nil || s.Entry == nil || !s.Entry.Sealed.Known() || f.Forgotten {
 		return s, nil
 	}
-	agreed, sealed := f.Agreed(), s.Entry.Sealed
-	if agreed != nil && !sealed.Torn && agreed.ObjectKey == s.Entry.ObjectKey && agreed.Digest == sealed.Digest {
+	agreed, e := f.Agreed(), *s.Entry
+	if agreed != nil && !e.Sealed.Torn && agreed.ObjectKey == e.ObjectKey && agreed.Digest == e.Sealed.Digest {
 		return s, nil
 	}
-	e := *s.Entry
-	var err error
-	e.Sealed, err = x.Proven(ctx, s.Key, e.ObjectKey)
+	e.Sealed = inventory.Sealed{}
+	if x.over(s, false) { // nothing is held against it
+		s.Entry = &e
+		return s, nil
+	}
+	proven, err := x.Proven(ctx, *s.Entry)
+	if err != nil {
+		return s, err
+	}
+	for _, object := range append([]string{e.ObjectKey}, s.Objects...) {
+		if sealed, ok := proven[object]; ok {
+			e.ObjectKey, e.Sealed = object, sealed
+			break
+		}
+	}
 	s.Entry = &e
-	return s, err
+	return s, nil
 }
 
 // over says that the listings tell all there is to say of a recording that has run its course: it was erased and is gone,

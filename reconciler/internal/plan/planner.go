@@ -38,8 +38,9 @@ type Planner struct {
 	GivenUp func(ctx context.Context, key string, after time.Time) (map[tier.Tier]string, error)
 	// Sealed yields what the sealed log says was stored, also of recordings that RECORDINGS has let go.
 	Sealed func(ctx context.Context) iter.Seq2[inventory.Entry, error]
-	// Proven returns what the sealed log proves of an object's bytes; nil: nobody can tell, and its word is taken.
-	Proven   func(ctx context.Context, key, objectKey string) (inventory.Sealed, error)
+	// Proven returns what the sealed log proves of the bytes of each of a recording's objects, given what it claims; nil: nobody
+	// can tell, and its word is taken.
+	Proven   func(ctx context.Context, claimed inventory.Entry) (map[string]inventory.Sealed, error)
 	Rules    Rules // Now and Unwell are set by each run
 	Now      func() time.Time
 	Dir      string                                // for temporary files; "": the system's own place

@@ -28,9 +28,9 @@ type Parts struct {
 	NC       *nats.Conn
 	JS       jetstream.JetStream
 	Stores   map[tier.Tier]objstore.Reader
-	Sealed   func(ctx context.Context) iter.Seq2[inventory.Entry, error]                // what the sealed log says was stored
-	Proven   func(ctx context.Context, key, objectKey string) (inventory.Sealed, error) // see plan.Planner
-	Letters  func(ctx context.Context) error                                            // see Runner
+	Sealed   func(ctx context.Context) iter.Seq2[inventory.Entry, error]                             // what the sealed log says was stored
+	Proven   func(ctx context.Context, claimed inventory.Entry) (map[string]inventory.Sealed, error) // see plan.Planner
+	Letters  func(ctx context.Context) error                                                         // see Runner
 	Rules    plan.Rules
 	Every    time.Duration
 	Rate     float64 // of events sent again, per second

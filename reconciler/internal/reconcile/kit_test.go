@@ -35,7 +35,7 @@ type bed struct {
 	publisher *queue.Publisher
 	stores    map[tier.Tier]*memstore.Store
 	sealed    []inventory.Entry
-	proven    func(ctx context.Context, key, objectKey string) (inventory.Sealed, error)
+	proven    func(ctx context.Context, claimed inventory.Entry) (map[string]inventory.Sealed, error)
 	rules     plan.Rules
 }
 

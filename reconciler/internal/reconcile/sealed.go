@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/twinreel/twinreel/pkg/digest"
@@ -42,39 +43,48 @@ func Sealed(log *audit.Log) func(context.Context) iter.Seq2[inventory.Entry, err
 	}
 }
 
-// Proven returns a function that returns what the sealed log proves of an object's bytes. What it claims and cannot prove
-// goes to doubt, and counts for nothing. nil without keys: nobody's checkpoints can be believed.
-func Proven(log *audit.Log, doubt func(key string, err error)) func(ctx context.Context, key, objectKey string) (inventory.Sealed, error) {
+// errOther says that the log claims what no leaf of it proves.
+var errOther = errors.New("the leaves that are proven say otherwise, or there is none")
+
+// Proven returns a function that returns what the sealed log proves of the bytes of a recording's objects: what any store's copy
+// of it proves, so that nobody who can write into one store takes the word of both away. What it claims and cannot prove goes to
+// doubt, and counts for nothing. nil without keys: nobody's checkpoints can be believed.
+func Proven(log *audit.Log, doubt func(key string, err error)) func(context.Context, inventory.Entry) (map[string]inventory.Sealed, error) {
 	if !log.Keys.Any() {
 		return nil
 	}
-	return func(ctx context.Context, key, objectKey string) (inventory.Sealed, error) {
+	return func(ctx context.Context, claimed inventory.Entry) (map[string]inventory.Sealed, error) {
+		leaves, doubts := log.Proven(ctx, claimed.IdempotencyKey)
 		var lines roster.Collector
-		found, err := log.FindIn(ctx, key)
-		if err != nil && away(ctx, err) {
-			return inventory.Sealed{}, err
-		} else if err != nil {
-			doubt(key, err)
+		for _, l := range leaves {
+			lines.Add(l.Leaf)
 		}
-		for _, f := range found {
-			for _, l := range f.Leaves {
-				_, err := f.Prove(ctx, []audit.Leaf{l})
-				switch {
-				case err == nil:
-					lines.Add(l.Leaf)
-				case away(ctx, err):
-					return inventory.Sealed{}, err
-				default:
-					doubt(key, err)
-				}
+		out := map[string]inventory.Sealed{}
+		for line, err := range lines.Lines() {
+			if err != nil {
+				return nil, err
+			}
+			out[line.ObjectKey] = sealed(line)
+		}
+		if out[claimed.ObjectKey] == claimed.Sealed {
+			return out, nil
+		}
+		for _, err := range doubts { // who does not answer may have the proof
+			if away(ctx, err) {
+				return nil, err
 			}
 		}
-		return sealed(lines.Line(objectKey, key)), nil
+		doubt(claimed.IdempotencyKey, errors.Join(append(doubts, errOther)...))
+		return out, nil
 	}
 }
 
-// away says that the store did not answer, rather than that the log is not whole.
+// away says that a store did not answer, rather than that the log is not whole.
 func away(ctx context.Context, err error) bool {
+	var several interface{ Unwrap() []error }
+	if errors.As(err, &several) {
+		return slices.ContainsFunc(several.Unwrap(), func(one error) bool { return away(ctx, one) })
+	}
 	store := (fault.PartOf(err) == fault.Store || fault.IsNetwork(err)) && !errors.Is(err, objstore.ErrNotExist)
 	return ctx.Err() != nil || store && fault.Passes(err)
 }

@@ -3,8 +3,12 @@ package reconcile
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,6 +22,7 @@ import (
 	"github.com/twinreel/twinreel/reconciler/internal/audit/audittest"
 	"github.com/twinreel/twinreel/reconciler/internal/audit/checkpoint"
 	"github.com/twinreel/twinreel/reconciler/internal/audit/epoch"
+	"github.com/twinreel/twinreel/reconciler/internal/audit/index"
 	"github.com/twinreel/twinreel/reconciler/internal/audit/roster"
 	"github.com/twinreel/twinreel/reconciler/internal/inventory"
 )
@@ -48,55 +53,145 @@ func TestALineThatLacksAPartOfTheDigestTellsNone(t *testing.T) {
 	}
 }
 
-// given a log of which somebody changed a line, when it is asked what it proves, then what was changed counts for nothing.
-func TestOnlyWhatIsProvenOfTheSealedLogCounts(t *testing.T) {
+// claims is what a roster says of a recording.
+func claims(key, object string, d digest.Digest) inventory.Entry {
+	at := time.Now().Add(-time.Hour)
+	return inventory.Entry{IdempotencyKey: key, ObjectKey: object, First: at, Newest: at, Sealed: inventory.Sealed{Digest: d}}
+}
+
+// vaults are two stores with the same log in each, and how it is read.
+type vaults struct {
+	*testing.T
+	stores  map[tier.Tier]*memstore.Store
+	keys    checkpoint.Keys
+	epoch   epoch.ID
+	media   digest.Digest // what the log says of each recording
+	doubted int
+}
+
+// sealedIn makes the log of n recordings in those stores.
+func sealedIn(t *testing.T, n int, stores ...tier.Tier) *vaults {
+	t.Helper()
 	keys, _ := audittest.Keys(t)
-	store := memstore.New("primary")
 	begun := time.Now().Add(-time.Hour)
-	l := audittest.New(t, store, keys, begun)
-	want := digest.Of([]byte("media"))
-	size := want.Size
-	said := func(key string) event.AuditData {
-		return event.AuditData{
-			IdempotencyKey: key, ObjectKey: event.ObjectKey(key, "wav"), Size: &size, CRC64NVME: digest.EncodeCRC64(want.CRC64), SHA256: want.SHA256,
+	v := &vaults{T: t, stores: map[tier.Tier]*memstore.Store{}, keys: keys, epoch: epoch.Of(begun), media: digest.Of([]byte("media"))}
+	for _, name := range tier.All() {
+		v.stores[name] = memstore.New(name.String())
+		if !slices.Contains(stores, name) {
+			continue
 		}
-	}
-	l.Say(event.AuditStored, tier.Primary.String(), said("rec-1"))
-	l.Say(event.AuditStored, tier.Primary.String(), said("rec-2"))
-	l.Mark("the end")
-	var doubted []string
-	ask := func(keys checkpoint.Keys, key, object string) (inventory.Sealed, error) {
-		t.Helper()
-		log := &audit.Log{Stores: map[tier.Tier]objstore.Reader{tier.Primary: store}, Keys: keys}
-		return Proven(log, func(key string, _ error) { doubted = append(doubted, key) })(t.Context(), key, object)
-	}
-	check := func(key, object string, want inventory.Sealed, doubts ...string) {
-		t.Helper()
-		doubted = nil
-		if got, err := ask(keys, key, object); err != nil || got != want || !slices.Equal(doubted, doubts) {
-			t.Errorf("%s at %s: %+v, doubted %v, %v", key, object, got, doubted, err)
+		l := audittest.New(t, v.stores[name], keys, begun)
+		for i := range n {
+			key := fmt.Sprintf("rec-%d", i)
+			size := v.media.Size
+			l.Say(event.AuditStored, tier.Primary.String(), event.AuditData{
+				IdempotencyKey: key, ObjectKey: event.ObjectKey(key, "wav"), Size: &size, CRC64NVME: digest.EncodeCRC64(v.media.CRC64), SHA256: v.media.SHA256,
+			})
 		}
+		l.Mark("the end")
 	}
-	check("rec-1", event.ObjectKey("rec-1", "wav"), inventory.Sealed{Digest: want})
-	check("rec-1", "recordings/other.wav", inventory.Sealed{})
-	check("rec-0", event.ObjectKey("rec-0", "wav"), inventory.Sealed{})
+	return v
+}
 
-	tile := epoch.Of(begun).Key("tile/8/data/000.p/3")
-	o, there := store.Object(tile)
+// ask asks what is proven of rec-0, of which the true digest is claimed.
+func (v *vaults) ask() (map[string]inventory.Sealed, error) { return v.asks(v.media) }
+
+func (v *vaults) asks(claimed digest.Digest) (map[string]inventory.Sealed, error) {
+	v.Helper()
+	v.doubted = 0
+	log := &audit.Log{Stores: map[tier.Tier]objstore.Reader{}, Keys: v.keys}
+	for name, s := range v.stores {
+		log.Stores[name] = s
+	}
+	return Proven(log, func(string, error) { v.doubted++ })(v.Context(), claims("rec-0", rec0, claimed))
+}
+
+const rec0 = "recordings/rec-0.wav"
+
+// change changes an object of one store's log.
+func (v *vaults) change(name tier.Tier, key string, change func([]byte) []byte) {
+	v.Helper()
+	o, there := v.stores[name].Object(key)
 	if !there {
-		t.Fatal("no data tile")
+		v.Fatalf("no %s", key)
 	}
-	o.Body = bytes.Replace(o.Body, []byte(want.SHA256), []byte(digest.Of([]byte("other")).SHA256), 1) // of rec-1, the first
-	store.Plant(tile, o)
-	check("rec-1", event.ObjectKey("rec-1", "wav"), inventory.Sealed{}, "rec-1")
-	check("rec-2", event.ObjectKey("rec-2", "wav"), inventory.Sealed{Digest: want})
-	store.Lose(tile)
-	check("rec-2", event.ObjectKey("rec-2", "wav"), inventory.Sealed{}, "rec-2")
+	if o.Body = change(bytes.Clone(o.Body)); o.Body == nil {
+		v.stores[name].Lose(key)
+		return
+	}
+	v.stores[name].Plant(key, o)
+}
 
-	store.Before(memstore.Open, memstore.Always(fault.New(fault.Unavailable, fault.Store, "read", errors.New("down"))))
-	doubted = nil
-	if got, err := ask(keys, "rec-2", event.ObjectKey("rec-2", "wav")); err == nil || len(doubted) > 0 {
-		t.Errorf("while the store is down: %+v, doubted %v", got, doubted)
+func otherDigest(v *vaults) func([]byte) []byte {
+	return func(b []byte) []byte {
+		return bytes.Replace(b, []byte(v.media.SHA256), []byte(digest.Of([]byte("other")).SHA256), 1) // of rec-0, the first
+	}
+}
+
+func gone([]byte) []byte { return nil }
+
+// given a log of which somebody changed something in one store, or in both, when it is asked what it proves, then what either
+// store's copy proves counts, what is claimed and not proven is told, and no answer is no proof of anything.
+func TestOnlyWhatIsProvenOfTheSealedLogCounts(t *testing.T) {
+	const tile = "tile/8/data/000.p/4"
+	all := tier.All()
+	both := all[:]
+	slow := fault.New(fault.Throttled, fault.Store, "open", errors.New("slow down"))
+	for name, c := range map[string]struct {
+		in      []tier.Tier
+		change  func(v *vaults)
+		proven  bool
+		doubted bool
+		away    bool
+	}{
+		"whole":                              {both, func(*vaults) {}, true, false, false},
+		"in one store":                       {[]tier.Tier{tier.Backup}, func(*vaults) {}, true, false, false},
+		"a leaf changed in one store":        {both, func(v *vaults) { v.change(tier.Primary, v.epoch.Key(tile), otherDigest(v)) }, true, false, false},
+		"a tile lost in one store":           {both, func(v *vaults) { v.change(tier.Backup, v.epoch.Key(tile), gone) }, true, false, false},
+		"a leaf changed in the only store":   {[]tier.Tier{tier.Primary}, func(v *vaults) { v.change(tier.Primary, v.epoch.Key(tile), otherDigest(v)) }, false, true, false},
+		"a tile lost in the only store":      {[]tier.Tier{tier.Primary}, func(v *vaults) { v.change(tier.Primary, v.epoch.Key(tile), gone) }, false, true, false},
+		"the only store that has it is slow": {[]tier.Tier{tier.Primary}, func(v *vaults) { v.stores[tier.Primary].Before(memstore.List, memstore.Always(slow)) }, false, false, true},
+		"lost in one store, the other slow": {both, func(v *vaults) {
+			v.change(tier.Primary, v.epoch.Key(tile), gone)
+			v.stores[tier.Backup].Before(memstore.Open, func(_ context.Context, c memstore.Call) error {
+				if strings.HasSuffix(c.Key, tile) {
+					return slow
+				}
+				return nil
+			})
+		}, false, false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := sealedIn(t, 3, c.in...)
+			c.change(v)
+			got, err := v.ask()
+			if c.away != (err != nil) || c.proven != (got[rec0] == inventory.Sealed{Digest: v.media}) || c.doubted != (v.doubted > 0) {
+				t.Errorf("%+v, %d times in doubt, %v", got, v.doubted, err)
+			}
+		})
+	}
+}
+
+func TestAnIndexChangedInOneStoreHidesNothing(t *testing.T) {
+	v := sealedIn(t, 300, tier.Primary, tier.Backup)
+	v.change(tier.Primary, index.Segment{Bits: 8}.Key(v.epoch, 0), func(b []byte) []byte {
+		for at := 0; at+16 <= len(b); at += 16 {
+			if h := index.HashOf("rec-0"); binary.BigEndian.Uint64(b[at:]) == h {
+				binary.BigEndian.PutUint64(b[at:], h-1)
+			}
+		}
+		return b
+	})
+	if got, err := v.ask(); err != nil || got[rec0].Digest != v.media {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestAClaimOtherThanWhatIsProvenIsTold(t *testing.T) {
+	v := sealedIn(t, 3, tier.Primary, tier.Backup)
+	got, err := v.asks(digest.Of([]byte("claimed")))
+	if err != nil || got[rec0].Digest != v.media || v.doubted != 1 {
+		t.Errorf("%+v, %d times in doubt, %v", got, v.doubted, err)
 	}
 	if Proven(&audit.Log{}, nil) != nil {
 		t.Error("something is proven without keys")
@@ -109,11 +204,8 @@ func TestAClaimThatIsNotProvenAccusesNobody(t *testing.T) {
 	b := newBed(t)
 	all := b.settled(2)
 	e := all[1]
-	at := time.Now().Add(-time.Hour)
-	b.sealed = []inventory.Entry{{
-		IdempotencyKey: e.Data.IdempotencyKey, ObjectKey: e.Data.ObjectKey, First: at, Newest: at, Sealed: inventory.Sealed{Digest: digest.Of([]byte("forged"))},
-	}}
-	b.proven = func(context.Context, string, string) (inventory.Sealed, error) { return inventory.Sealed{}, nil }
+	b.sealed = []inventory.Entry{claims(e.Data.IdempotencyKey, e.Data.ObjectKey, digest.Of([]byte("forged")))}
+	b.proven = func(context.Context, inventory.Entry) (map[string]inventory.Sealed, error) { return nil, nil }
 	if r := b.run(full()); len(b.found(r)) > 0 {
 		t.Errorf("found %v", b.found(r))
 	}
@@ -125,6 +217,80 @@ func TestAClaimThatIsNotProvenAccusesNobody(t *testing.T) {
 	b.run(full())
 	if sent := b.redrives(tier.Backup); len(sent) != 1 || sent[0].Data.Media.SHA256 != "" {
 		t.Errorf("sent %+v", sent)
+	}
+}
+
+// given a recording that both tiers lost, when the log does not answer at first, or when a line of another object of it was
+// invented, then it comes back in the bytes that the log proves, and in no others.
+func TestWhatTheLogProvesHoldsForWhatIsSentAgain(t *testing.T) {
+	was := digest.Of([]byte("RIFF as it was"))
+	for name, c := range map[string]struct {
+		lost   int64 // answers of the log
+		forged bool
+	}{"the log is slow once": {lost: 1}, "a line is invented": {forged: true}} {
+		t.Run(name, func(t *testing.T) {
+			b := newBed(t)
+			all := b.settled(2)
+			b.run(full())
+			e := all[1]
+			key := e.Data.IdempotencyKey
+			if c.forged {
+				b.sealed = append(b.sealed, claims(key, event.ObjectKey(key, "mp3"), digest.Of([]byte("forged"))))
+			}
+			b.sealed = append(b.sealed, claims(key, e.Data.ObjectKey, was))
+			var asked atomic.Int64
+			b.proven = func(context.Context, inventory.Entry) (map[string]inventory.Sealed, error) {
+				if asked.Add(1) <= c.lost {
+					return nil, fault.New(fault.Throttled, fault.Store, "open", errors.New("slow down"))
+				}
+				return map[string]inventory.Sealed{e.Data.ObjectKey: {Digest: was}}, nil
+			}
+			if r := b.run(full()); len(b.found(r)) == 0 {
+				t.Error("other bytes in both: nothing is found")
+			}
+			asked.Store(0)
+			for _, x := range tier.All() {
+				b.lose(x, e)
+			}
+			b.run(full())
+			for _, x := range tier.All() {
+				sent := b.redrives(x)
+				if len(sent) != 1 || sent[0].Data.Media.SHA256 != was.SHA256 {
+					t.Errorf("sent to %s: %+v", x, sent)
+				}
+			}
+		})
+	}
+}
+
+// given recordings that are past retention and gone, when a run comes by, then the log is asked about none of them: they grow for
+// ever. And a date that the log claims makes no recording expire whose event is known.
+func TestTheLogIsNotAskedOfWhatHasRunItsCourse(t *testing.T) {
+	b := newBed(t)
+	all := b.settled(3)
+	b.run(full())
+	var asked atomic.Int64
+	b.proven = func(context.Context, inventory.Entry) (map[string]inventory.Sealed, error) {
+		asked.Add(1)
+		return nil, nil
+	}
+	long := time.Now().AddDate(-8, 0, 0)
+	for i := range 4 {
+		old := claims(fmt.Sprintf("old-%d", i), event.ObjectKey(fmt.Sprintf("old-%d", i), "wav"), digest.Of([]byte("x")))
+		old.First, old.Newest = long, long
+		b.sealed = append(b.sealed, old)
+	}
+	b.run(full())
+	if asked.Load() != 0 {
+		t.Errorf("the log was asked %d times", asked.Load())
+	}
+	e := all[1]
+	young := claims(e.Data.IdempotencyKey, e.Data.ObjectKey, digest.Of([]byte("RIFF of "+e.Data.IdempotencyKey)))
+	young.First = long
+	b.sealed = append(b.sealed, young)
+	b.lose(tier.Primary, e)
+	if r := b.run(full()); !slices.Contains(b.found(r), "missing_primary primary "+e.Data.ObjectKey+" copy") {
+		t.Errorf("found %v", b.found(r))
 	}
 }
 

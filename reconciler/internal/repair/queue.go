@@ -2,6 +2,7 @@ package repair
 
 import (
 	"context"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -29,6 +30,7 @@ type gate struct {
 	shut   bool          // for the rest of the run
 	left   int           // copies that may be sent before it asks again
 	waited time.Duration // so far
+	why    error         // it is shut, where that is no backlog
 }
 
 // pass waits until a copy may be sent; false: not in this run. Of one that may be sent, sent is called afterwards.
@@ -49,7 +51,8 @@ func (g *gate) pass(ctx context.Context) (open bool, err error) {
 // sent says that a copy that was let through is in the stream, or is not going there.
 func (g *gate) sent() { g.flying.Add(-1) }
 
-// wait waits until there is room behind the gate.
+// wait waits until there is room behind the gate. A tier that cannot be asked is asked again, as one that has no room: it does
+// not end the repair of the other one.
 func (g *gate) wait(ctx context.Context) (bool, error) {
 	for full := false; ; full = true {
 		flying := int(g.flying.Load()) // before it asks: rather counted twice than not at all
@@ -57,20 +60,16 @@ func (g *gate) wait(ctx context.Context) (bool, error) {
 		if err := ctx.Err(); err != nil {
 			return false, err
 		}
-		if g.shut = unanswered != nil; g.shut { // which does not end the repair of the other tier
-			return false, nil
-		}
-		pending += flying
 		bound := g.ahead
 		if full {
 			bound /= 2 // a queue that was full is let go down
 		}
-		if pending < bound {
-			g.left = min(askEvery, bound-pending)
+		if room := bound - pending - flying; unanswered == nil && room > 0 {
+			g.left = min(askEvery, room)
 			return true, nil
 		}
 		if g.waited >= longest {
-			g.shut = true
+			g.shut, g.why = true, unanswered
 			return false, nil
 		}
 		began := g.now()
@@ -94,8 +93,14 @@ func (r *Repairer) gates() map[tier.Tier]*gate {
 				return 0, fault.New(fault.Unavailable, fault.Queue, "ask how far "+t.String()+" is", err)
 			}
 			have := c.CachedInfo()
-			return int(have.NumPending) + have.NumAckPending, nil // also what waits to be delivered again
+			return waiting(have.NumPending, have.NumAckPending, r.Ahead), nil
 		}}
 	}
 	return out
+}
+
+// waiting is how many events count as waiting before a copy: those that nobody has taken yet, and of those that are under way,
+// or wait for a timer, no more than slow it down: a copy comes to its turn although a source host is dead.
+func waiting(pending uint64, unacknowledged, ahead int) int {
+	return int(min(pending, math.MaxInt32)) + min(unacknowledged, ahead/4)
 }

@@ -76,12 +76,32 @@ func TestATierThatTakesNothingHoldsARunUpForAWhileOnly(t *testing.T) {
 	}
 }
 
-func TestATierThatCannotBeAskedHoldsItsOwnCopiesOnly(t *testing.T) {
-	l := &line{}
-	g := l.gate(10)
-	g.ask = func(context.Context) (int, error) { l.asked++; return 0, errors.New("no answer") }
-	if l.send(t, g, 3) != 0 || l.asked != 1 {
-		t.Errorf("asked %d times", l.asked)
+func TestATierThatCannotBeAskedIsAskedAgainForAWhile(t *testing.T) {
+	for name, c := range map[string]struct{ lost, sent int }{"one answer is lost": {1, 3}, "all are": {1 << 30, 0}} {
+		l := &line{}
+		g := l.gate(10)
+		none := errors.New("no answer")
+		g.ask = func(context.Context) (int, error) {
+			if l.asked++; l.asked <= c.lost {
+				return 0, none
+			}
+			return 0, nil
+		}
+		if got := l.send(t, g, 3); got != c.sent || l.at.Sub(time.Time{}) > longest || g.shut != errors.Is(g.why, none) || g.shut != (c.sent == 0) {
+			t.Errorf("%s: %d sent, asked %d times, in %s, shut %v: %v", name, got, l.asked, l.at.Sub(time.Time{}), g.shut, g.why)
+		}
+	}
+}
+
+func TestWhatWaitsForATimerSlowsCopiesDownAndNoMore(t *testing.T) {
+	for _, c := range []struct {
+		pending        uint64
+		unacknowledged int
+		want           int
+	}{{0, 0, 0}, {7, 5, 12}, {0, 50_000, 250}, {2000, 50_000, 2250}} {
+		if got := waiting(c.pending, c.unacknowledged, 1000); got != c.want {
+			t.Errorf("%d pending, %d unacknowledged: %d, want %d", c.pending, c.unacknowledged, got, c.want)
+		}
 	}
 }
 

@@ -58,6 +58,7 @@ type Result struct {
 	Noted   int64  // findings that are new in quarantine
 	Failed  int64  // events that could not be sent
 	Held    int64  // copies that a tier's backlog left to the next run
+	Unasked string // why a tier could not be asked how long its backlog is; "": it is too long
 	Why     string // the last of them
 	Refused bool   // the cap held the repairs back
 }
@@ -116,6 +117,16 @@ func (r *Repairer) carry(ctx context.Context, p *plan.Plan, w *work) error {
 	return nil
 }
 
+// hold counts a copy that is left to the next run.
+func (w *work) hold(why error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.out.Held++
+	if why != nil {
+		w.out.Unasked = fault.Text(why)
+	}
+}
+
 // send has sent what the finding asks for, each event when the rate and a slot allow it.
 func (r *Repairer) send(ctx context.Context, f plan.Finding, w *work) error {
 	for _, s := range f.Sends() {
@@ -126,9 +137,7 @@ func (r *Repairer) send(ctx context.Context, f plan.Finding, w *work) error {
 				return err
 			}
 			if !open {
-				w.mu.Lock()
-				w.out.Held++
-				w.mu.Unlock()
+				w.hold(gate.why)
 				continue
 			}
 			done = gate.sent

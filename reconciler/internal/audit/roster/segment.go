@@ -83,14 +83,6 @@ func (c *Collector) Lines() iter.Seq2[Line, error] {
 	}
 }
 
-// Line returns the line of an object and a recording; zero for one of which nothing was said.
-func (c *Collector) Line(objectKey, idempotencyKey string) Line {
-	if have := c.lines[[2]string{objectKey, idempotencyKey}]; have != nil {
-		return *have
-	}
-	return Line{}
-}
-
 // Write makes the objects of a segment from its lines, which come in order, and calls put for each.
 func (s Segment) Write(e epoch.ID, lines iter.Seq2[Line, error], put func(key string, body []byte) error) error {
 	var body []byte

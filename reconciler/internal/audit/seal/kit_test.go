@@ -43,7 +43,7 @@ type world struct {
 	zap    *zap.Logger
 	mu     sync.Mutex
 	ahead  time.Duration // of the clock
-	n, n0  int
+	n      int
 }
 
 func newWorld(t *testing.T) *world {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -29,6 +30,9 @@ const (
 // first that the checkpoints it relies on can be read, that the tree's edge is what they were made from, and that each leaf
 // which would go is in the data tiles as the tree has it.
 func (s *Sealer) purge(ctx context.Context) error {
+	for _, t := range s.tracks {
+		t.again(ctx)
+	}
 	stream, info, e, err := s.stream(ctx)
 	if err != nil || info.State.Msgs == 0 {
 		return err
@@ -41,23 +45,25 @@ func (s *Sealer) purge(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	limit, need := purgeable(usage{
+	due := purgeable(usage{
 		First: info.State.FirstSeq, Messages: info.State.Msgs, Bytes: info.State.Bytes, Limit: info.Config.MaxBytes, Young: young,
 	}, uint64(least), uint64(most), len(s.Stores))
-	if limit < info.State.FirstSeq {
-		return nil
+	var unproven error
+	for _, d := range due {
+		if err := s.confirm(ctx, e, int64(info.State.FirstSeq)-1, int64(d.through), d.stores); err != nil {
+			unproven = errors.Join(unproven, err)
+			continue
+		}
+		if _, _, now, err := s.stream(ctx); err != nil || now != e {
+			return errors.Join(err, errAnew)
+		}
+		if err := stream.Purge(ctx, jetstream.WithPurgeSequence(d.through+1)); err != nil {
+			return fmt.Errorf("purge %s up to %d: %w", queue.Audit, d.through, queue.Refused(s.JS.Conn(), err))
+		}
+		s.Log.Info("purged sealed audit messages", zap.Uint64("through", d.through), zap.Int("sealed_in", d.stores))
+		return unproven // a store that has not what it should is told also where the other one's word was enough
 	}
-	if err := s.confirm(ctx, e, int64(info.State.FirstSeq)-1, int64(limit), need); err != nil {
-		return err
-	}
-	if _, _, now, err := s.stream(ctx); err != nil || now != e {
-		return errors.Join(err, errAnew)
-	}
-	if err := stream.Purge(ctx, jetstream.WithPurgeSequence(limit+1)); err != nil {
-		return fmt.Errorf("purge %s up to %d: %w", queue.Audit, limit, queue.Refused(s.JS.Conn(), err))
-	}
-	s.Log.Info("purged sealed audit messages", zap.Uint64("through", limit), zap.Int("sealed_in", need))
-	return nil
+	return unproven
 }
 
 // usage is what the stream holds.
@@ -67,27 +73,42 @@ type usage struct {
 	Young                  uint64 // the first sequence that is too young to go for its age
 }
 
-// purgeable returns the last sequence that may be purged, 0 for none, and in how many stores it must be sealed. least and most
+// goes is what may be purged: up to which sequence, where that is sealed in so many stores.
+type goes struct {
+	through uint64
+	stores  int
+}
+
+// purgeable returns what may be purged, what is to be tried first before what is left where that is not proven. least and most
 // are how far all stores, and the furthest, have sealed.
-func purgeable(u usage, least, most uint64, stores int) (limit uint64, need int) {
+func purgeable(u usage, least, most uint64, stores int) (due []goes) {
+	if u.Messages == 0 {
+		return nil
+	}
+	var both, alone uint64
 	if u.Young > 0 {
-		limit, need = min(u.Young-1, least), stores
+		both = min(u.Young-1, least)
 	}
-	if u.Limit <= 0 || u.Messages == 0 {
-		return limit, need
-	}
-	share := float64(u.Bytes) / float64(u.Limit)
-	// through is the last sequence to go, so that about that share is left: messages are much of a size.
-	through := func(left float64) uint64 { return u.First - 1 + uint64(float64(u.Messages)*(1-left/share)+1) }
-	if share > full {
-		limit, need = max(limit, min(through(full-downWith), least)), stores
-	}
-	if share > fuller {
-		if alone := min(through(fuller-downWith), most); alone > limit {
-			limit, need = alone, 1
+	if u.Limit > 0 {
+		share := float64(u.Bytes) / float64(u.Limit)
+		// through is the last sequence to go, so that about that share is left: messages are much of a size.
+		through := func(left float64) uint64 { return u.First - 1 + uint64(float64(u.Messages)*(1-left/share)+1) }
+		if share > full {
+			both = max(both, min(through(full-downWith), least))
+		}
+		if share > fuller {
+			alone = min(through(fuller-downWith), most)
 		}
 	}
-	return limit, need
+	for _, d := range []goes{{both, stores}, {alone, 1}} {
+		if d.through >= u.First {
+			due = append(due, d)
+		}
+	}
+	if len(due) == 2 && alone > both { // the stream must not fill up meanwhile
+		slices.Reverse(due)
+	}
+	return due
 }
 
 // young returns the first sequence that is younger than the stream's life of sealed messages, the next to come if there is
@@ -148,20 +169,29 @@ func (s *Sealer) confirm(ctx context.Context, e epoch.ID, first, limit int64, ne
 }
 
 // prove looks that the store holds the leaves of the indexes first to limit-1, as the tree at the head has them. Whole tiles
-// that were proven before are not read again: they are never written again. Nor is what the stream has no more, which could
-// not be helped.
+// that were proven before are not read again: they are never written again.
 func (t *track) prove(ctx context.Context, h checkpoint.Head, first, limit int64) error {
 	if t.proven.epoch == h.Epoch {
 		first = max(first, t.proven.size)
 	}
 	through, err := tree.Prove(ctx, t.store.Reader, h, first, limit)
 	t.proven.epoch, t.proven.size = h.Epoch, through/tree.Width*tree.Width
-	switch {
-	case err == nil:
-		t.unproven.Store(false)
-	case alarming(err): // only a proof ends the alarm: a store that does not answer proves nothing
+	if err != nil && alarming(err) && !t.unproven.Load() {
+		t.failed.head, t.failed.first, t.failed.limit = h, through, limit
 		t.unproven.Store(true)
 		t.Metrics.broken(t.tier, true)
 	}
 	return err
+}
+
+// again looks once more at what was not proven, also when the stream has it no more: only a proof of it ends the alarm, and a
+// store that does not answer proves nothing.
+func (t *track) again(ctx context.Context) {
+	if !t.unproven.Load() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	_, err := tree.Prove(ctx, t.store.Reader, t.failed.head, t.failed.first, t.failed.limit)
+	t.unproven.Store(err != nil)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,24 +28,22 @@ func TestWhatMayBePurged(t *testing.T) {
 	for name, c := range map[string]struct {
 		u           usage
 		least, most uint64
-		limit       uint64
-		need        int
+		due         []goes
 	}{
-		"nothing old, and room":                      {whole, 2000, 2000, 1000, 2},
-		"old, and sealed in both":                    {with(func(u *usage) { u.Young = 1501 }), 2000, 2000, 1500, 2},
-		"old, and sealed in one":                     {with(func(u *usage) { u.Young = 1501 }), 1100, 2000, 1100, 2},
-		"old, and sealed nowhere":                    {with(func(u *usage) { u.Young = 1501 }), 0, 0, 0, 2},
-		"young, over half full, sealed in both":      {with(func(u *usage) { u.Bytes = 600 }), 2000, 2000, 1251, 2},
-		"young, over half full, sealed in one":       {with(func(u *usage) { u.Bytes = 600 }), 0, 2000, 0, 2},
-		"young, three quarters full, sealed in one":  {with(func(u *usage) { u.Bytes = 800 }), 0, 2000, 1126, 1},
-		"three quarters full, one is a little ahead": {with(func(u *usage) { u.Bytes = 800 }), 1050, 1080, 1080, 1},
-		"full, and sealed nowhere":                   {with(func(u *usage) { u.Bytes = 1000 }), 0, 0, 0, 2},
-		"full, and sealed in both":                   {with(func(u *usage) { u.Bytes = 1000 }), 2000, 2000, 1551, 2},
-		"without a bound":                            {with(func(u *usage) { u.Bytes, u.Limit = 1<<40, -1 }), 2000, 2000, 1000, 2},
+		"nothing old, and room":                      {whole, 2000, 2000, nil},
+		"old, and sealed in both":                    {with(func(u *usage) { u.Young = 1501 }), 2000, 2000, []goes{{1500, 2}}},
+		"old, and sealed in one":                     {with(func(u *usage) { u.Young = 1501 }), 1100, 2000, []goes{{1100, 2}}},
+		"old, and sealed nowhere":                    {with(func(u *usage) { u.Young = 1501 }), 0, 0, nil},
+		"young, over half full, sealed in both":      {with(func(u *usage) { u.Bytes = 600 }), 2000, 2000, []goes{{1251, 2}}},
+		"young, over half full, sealed in one":       {with(func(u *usage) { u.Bytes = 600 }), 0, 2000, nil},
+		"young, three quarters full, sealed in one":  {with(func(u *usage) { u.Bytes = 800 }), 0, 2000, []goes{{1126, 1}}},
+		"three quarters full, one is a little ahead": {with(func(u *usage) { u.Bytes = 800 }), 1050, 1080, []goes{{1080, 1}, {1050, 2}}},
+		"full, and sealed nowhere":                   {with(func(u *usage) { u.Bytes = 1000 }), 0, 0, nil},
+		"full, and sealed in both":                   {with(func(u *usage) { u.Bytes = 1000 }), 2000, 2000, []goes{{1551, 2}, {1301, 1}}},
+		"without a bound":                            {with(func(u *usage) { u.Bytes, u.Limit = 1<<40, -1 }), 2000, 2000, nil},
 	} {
-		limit, need := purgeable(c.u, c.least, c.most, 2)
-		if limit != c.limit || need != c.need {
-			t.Errorf("%s: through %d in %d stores, want %d in %d", name, limit, need, c.limit, c.need)
+		if due := purgeable(c.u, c.least, c.most, 2); !slices.Equal(due, c.due) {
+			t.Errorf("%s: %+v, want %+v", name, due, c.due)
 		}
 	}
 }
@@ -84,10 +83,16 @@ func TestOnlyWhatIsSealedAndOldIsPurged(t *testing.T) {
 // given a store that is away for long, when the stream fills up, then it is purged of what the other has, and never stops; and
 // the one that was away is completed.
 func TestAStoreThatIsAwayForLongDoesNotFillTheStream(t *testing.T) {
+	for name, sealed := range map[string]int{"it has sealed little": 100, "it has sealed what is there": 1000} {
+		t.Run(name, func(t *testing.T) { awayForLong(t, sealed) })
+	}
+}
+
+func awayForLong(t *testing.T, sealed int) {
 	w := newWorld(t)
 	w.stream(256 << 10)
 	s := w.sealer()
-	w.many(100)
+	w.many(sealed)
 	w.seals(s)
 	w.away(tier.Backup)
 	for range 20 {
@@ -106,6 +111,37 @@ func TestAStoreThatIsAwayForLongDoesNotFillTheStream(t *testing.T) {
 	w.same()
 	if len(w.alarms()) > 0 {
 		t.Errorf("alarms: %v", w.alarms())
+	}
+}
+
+// given a leaf that one store has otherwise, when the stream is purged of it on the other one's word, then the alarm goes on until
+// the leaf is as it was.
+func TestTheAlarmOfALeafOutlivesTheStreams(t *testing.T) {
+	w := newWorld(t)
+	w.stream(256 << 10)
+	s := w.sealer()
+	w.many(300)
+	w.seals(s)
+	key := w.epoch().Key(tree.DataTile(10, 1<<20).Path())
+	was := w.objects(tier.Backup)[key]
+	if len(was) == 0 {
+		t.Fatal("no tile")
+	}
+	w.replace(tier.Backup, key, bytes.Replace(was, []byte("audit."), []byte("audiT."), 1))
+	for range 25 {
+		w.many(150)
+		_ = s.Once(t.Context())
+	}
+	if w.first() < 2*tree.Width {
+		t.Fatalf("first is %d: the stream fills up", w.first())
+	}
+	if !s.tracks[tier.Backup].unproven.Load() {
+		t.Error("the alarm ended with the stream's copy of the leaf")
+	}
+	w.replace(tier.Backup, key, was)
+	_ = s.Once(t.Context())
+	if s.tracks[tier.Backup].unproven.Load() {
+		t.Error("the leaf is as it was, and the alarm goes on")
 	}
 }
 

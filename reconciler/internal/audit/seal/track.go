@@ -35,6 +35,10 @@ type track struct {
 		size  int64
 	}
 	unproven atomic.Bool // what a purge has read there is not what was sealed
+	failed   struct {    // where
+		head         checkpoint.Head
+		first, limit int64
+	}
 
 	mu    sync.Mutex
 	epoch epoch.ID // of what is known
