@@ -46,6 +46,10 @@ bench: $(LOCAL) ## measure it against a floor, the leanest program that does the
 chaos: $(LOCAL) ## break servers, stores, lines and programs, and prove that nothing is lost; CHAOS='--rows s3-' for some rows
 	@$(LOCAL) chaos $(CHAOS)
 
+.PHONY: images
+images: ## the four container images, with inventories and checksums, into bin/images; IMAGES='--registry example.com/team/' for more
+	@cd deploy/check && go run ./cmd/images $(IMAGES)
+
 .PHONY: deploy-check
 deploy-check: build $(LOCAL) ## check all that deploys: images, Kubernetes, one server, alerts, runbooks
 	@$(LOCAL) prepare

@@ -16,7 +16,8 @@ import (
 
 // demo is the command that plays the story.
 func demo() *cobra.Command {
-	return &cobra.Command{
+	var bin string
+	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Play the main job on real servers, with S3 failing half-way, and prove what came of it",
 		Args:  cobra.NoArgs,
@@ -24,7 +25,7 @@ func demo() *cobra.Command {
 			if err := roomFor(needed); err != nil {
 				return err
 			}
-			stage, err := open(cmd.Context(), story.DemoPlatform())
+			stage, err := open(cmd.Context(), bin, story.DemoPlatform())
 			if err != nil {
 				return err
 			}
@@ -43,20 +44,25 @@ func demo() *cobra.Command {
 			return nil
 		},
 	}
+	cmd.Flags().StringVar(&bin, "bin", "", "run the programs of this folder, such as scripts that run their images, rather than build them")
+	return cmd
 }
 
-// open gets and builds what is missing, and starts servers, programs and platform.
-func open(ctx context.Context, p platform.Config) (*story.Stage, error) {
+// open gets what is missing, and starts servers, programs and platform. The programs are built, unless bin has them.
+func open(ctx context.Context, bin string, p platform.Config) (*story.Stage, error) {
 	t, set, err := ensure(ctx)
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintln(t.Say, "building the programs …")
-	if err := t.Build(ctx); err != nil {
-		return nil, err
+	if bin == "" {
+		fmt.Fprintln(t.Say, "building the programs …")
+		if err := t.Build(ctx); err != nil {
+			return nil, err
+		}
+		bin = t.Bin()
 	}
 	fmt.Fprintln(t.Say, "starting servers and programs …")
-	return story.Open(ctx, story.StageConfig{Set: set, Bin: t.Bin(), Env: story.Env(), Platform: p})
+	return story.Open(ctx, story.StageConfig{Set: set, Bin: bin, Env: story.Env(), Platform: p})
 }
 
 // needed is what the story puts on disk at the most: two copies of 1.5 GB, with room to spare.

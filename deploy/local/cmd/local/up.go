@@ -28,7 +28,7 @@ func up() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			config := story.DemoPlatform()
 			config.LinkTTL = 24 * time.Hour
-			stage, err := open(cmd.Context(), config)
+			stage, err := open(cmd.Context(), "", config)
 			if err != nil {
 				return err
 			}
