@@ -2,6 +2,7 @@ package monitoring_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,26 +20,28 @@ var promtool = tools.Tool{
 	Name: "promtool", Package: "github.com/prometheus/prometheus/cmd/promtool", Version: "v0.316.0", Tags: "remove_all_sd",
 }
 
-// dumps has the four programs run on real servers, once for all tests, and returns the folder with what they told.
-var dumps = sync.OnceValues(func() (string, error) {
+// folder is where the dumps are; TestMain makes it and removes it.
+var folder string
+
+// dumps has the four programs run on real servers, once for all tests that need it, and keeps what they told in the folder.
+var dumps = sync.OnceValue(func() error {
 	root, err := repo.Root()
 	if err != nil {
-		return "", err
+		return err
 	}
-	dir, err := os.MkdirTemp("", "twinreel-metrics-")
-	if err != nil {
-		return "", err
-	}
-	cmd := exec.CommandContext(context.Background(), filepath.Join(root, "bin", "local"), "metrics", "--out", dir)
+	cmd := exec.CommandContext(context.Background(), filepath.Join(root, "bin", "local"), "metrics", "--out", folder)
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
-	return dir, cmd.Run()
+	return cmd.Run()
 })
 
 func TestMain(m *testing.M) {
-	code := m.Run()
-	if dir, err := dumps(); err == nil {
-		_ = os.RemoveAll(dir) // a folder for temporary files
+	var err error
+	if folder, err = os.MkdirTemp("", "twinreel-metrics-"); err != nil {
+		fmt.Fprintln(os.Stderr, "make a folder for what the programs tell:", err)
+		os.Exit(1)
 	}
+	code := m.Run()
+	_ = os.RemoveAll(folder) // below the folder for temporary files
 	os.Exit(code)
 }
 
@@ -68,9 +71,8 @@ func read(t *testing.T) world {
 	must(err)
 	w.board, err = monitoring.ReadDashboard(repo.Path(t, "deploy", "monitoring", "dashboard.json"))
 	must(err)
-	dir, err := dumps()
-	must(err)
-	w.exposed, err = monitoring.ReadExposed(dir, repo.Programs())
+	must(dumps())
+	w.exposed, err = monitoring.ReadExposed(folder, repo.Programs())
 	must(err)
 	return w
 }
@@ -87,12 +89,23 @@ func TestRulesAreWellFormedAndDoWhatTheirCasesSay(t *testing.T) {
 	for _, args := range [][]string{
 		{"check", "rules", "--lint=all", "--lint-fatal", repo.Path(t, "deploy", "monitoring", "rules.yaml")},
 		{"check", "config", repo.Path(t, "deploy", "monitoring", "prometheus.yaml")},
-		append([]string{"test", "rules"}, files...),
 	} {
 		if out, err := exec.CommandContext(t.Context(), path, args...).CombinedOutput(); err != nil {
 			t.Errorf("promtool %v: %v\n%s", args[:2], err, out)
 		}
 	}
+	for _, file := range files {
+		if out, err := play(t, path, file); err != nil {
+			t.Errorf("%s: %v\n%s", filepath.Base(file), err, out)
+		}
+	}
+}
+
+// play has promtool play a file of cases.
+func play(t *testing.T, promtool, cases string) (string, error) {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), promtool, "test", "rules", cases).CombinedOutput()
+	return string(out), err
 }
 
 func TestEachAlertSaysWhatWhoeverIsWokenNeeds(t *testing.T) {
