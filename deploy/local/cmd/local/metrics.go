@@ -40,6 +40,7 @@ func metrics() *cobra.Command {
 			return tellMetrics(ctx, stage, dir)
 		},
 	}
+	cmd.AddCommand(metricsPicture())
 	cmd.Flags().StringVar(&dir, "out", "", "folder for the files")
 	if err := cmd.MarkFlagRequired("out"); err != nil {
 		panic(err) // the flag is two lines above
