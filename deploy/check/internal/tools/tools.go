@@ -19,6 +19,7 @@ type Tool struct {
 	Name    string // of the executable
 	Package string // its import path
 	Version string
+	Tags    string // build tags, comma-separated: what leaves out parts that nobody here needs; "" for none
 }
 
 // Path builds the tool where it was not built before, and returns its path.
@@ -38,7 +39,7 @@ func (t Tool) Path(ctx context.Context) (string, error) {
 		return path, nil
 	}
 	fmt.Fprintf(os.Stderr, "building %s %s (once) …\n", t.Name, t.Version)
-	cmd := exec.CommandContext(ctx, "go", "install", t.Package+"@"+t.Version)
+	cmd := exec.CommandContext(ctx, "go", "install", "-tags="+t.Tags, t.Package+"@"+t.Version)
 	cmd.Env = append(os.Environ(), "GOBIN="+dir, "GOWORK=off", "GOFLAGS=")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build %s %s: %w\n%s", t.Name, t.Version, err, out)

@@ -17,6 +17,15 @@ type Metrics map[string]float64
 
 // Metrics asks the program for its metrics.
 func (p *Program) Metrics(ctx context.Context) (Metrics, error) {
+	text, err := p.MetricsText(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return parseMetrics(text)
+}
+
+// MetricsText is what the program's /metrics says, in Prometheus' text format.
+func (p *Program) MetricsText(ctx context.Context) ([]byte, error) {
 	body, status, err := p.get(ctx, "/metrics")
 	if err != nil {
 		return nil, err
@@ -24,7 +33,7 @@ func (p *Program) Metrics(ctx context.Context) (Metrics, error) {
 	if status != http.StatusOK {
 		return nil, fmt.Errorf("ask %s for its metrics: answered %d", p.Name, status)
 	}
-	return parseMetrics(body)
+	return body, nil
 }
 
 // parseMetrics reads Prometheus' text format.
@@ -67,6 +76,16 @@ next:
 		sum += v
 	}
 	return sum
+}
+
+// Has tells whether there is any series of a name, whatever its value.
+func (m Metrics) Has(name string) bool {
+	for series := range m {
+		if rest, ok := strings.CutPrefix(series, name); ok && (rest == "" || rest[0] == '{') {
+			return true
+		}
+	}
+	return false
 }
 
 // PeakRSS is the most memory, in bytes, that the program ever had resident, over all its lives; each life counts up to

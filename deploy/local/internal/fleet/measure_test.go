@@ -31,6 +31,9 @@ go_goroutines 12
 		if got := m.Sum(c.name, c.labels...); got != c.want {
 			t.Errorf("%s %v is %v, want %v", c.name, c.labels, got, c.want)
 		}
+		if got := m.Has(c.name); got != (c.name != "twinreel_nothing") {
+			t.Errorf("there is a series of %s: %v", c.name, got)
+		}
 	}
 }
 
