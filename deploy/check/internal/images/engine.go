@@ -38,15 +38,19 @@ func (e *Engine) Run(ctx context.Context, one Image, flags []string, args ...str
 }
 
 func (e *Engine) run(one Image, flags []string) []string {
-	own := []string{"run", "--rm", "--network", "host", "--read-only", "--cap-drop", "all", "--security-opt", "no-new-privileges",
-		"--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"}
+	own := []string{
+		"run", "--rm", "--network", "host", "--read-only", "--cap-drop", "all", "--security-opt", "no-new-privileges",
+		"--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024",
+	}
 	return append(append(own, flags...), one.Name)
 }
 
 // global are the flags before podman's command. crun, its usual runtime, refuses machines that have both kinds of cgroups.
 func (e *Engine) global() []string {
-	return []string{"--root", filepath.Join(e.dir, "root"), "--runroot", filepath.Join(e.dir, "run"), "--storage-driver", "overlay",
-		"--runtime", "runc", "--cgroup-manager", "cgroupfs"}
+	return []string{
+		"--root", filepath.Join(e.dir, "root"), "--runroot", filepath.Join(e.dir, "run"), "--storage-driver", "overlay",
+		"--runtime", "runc", "--cgroup-manager", "cgroupfs",
+	}
 }
 
 func (e *Engine) podman(ctx context.Context, args ...string) *exec.Cmd {

@@ -1,0 +1,221 @@
+package kubernetes
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// policy is a NetworkPolicy.
+type policy struct {
+	PodSelector selector `yaml:"podSelector"`
+	PolicyTypes []string `yaml:"policyTypes"`
+	Ingress     []netIn  `yaml:"ingress"`
+	Egress      []netOut `yaml:"egress"`
+}
+
+type netIn struct {
+	From  []peer `yaml:"from"`
+	Ports []port `yaml:"ports"`
+}
+
+type netOut struct {
+	To    []peer `yaml:"to"`
+	Ports []port `yaml:"ports"`
+}
+
+type port struct {
+	Protocol string `yaml:"protocol"`
+	Port     string `yaml:"port"`
+}
+
+type peer struct {
+	PodSelector       *selector `yaml:"podSelector"`
+	NamespaceSelector *selector `yaml:"namespaceSelector"`
+	IPBlock           *struct {
+		CIDR   string   `yaml:"cidr"`
+		Except []string `yaml:"except"`
+	} `yaml:"ipBlock"`
+}
+
+type selector struct {
+	MatchLabels      map[string]string `yaml:"matchLabels"`
+	MatchExpressions []struct {
+		Key, Operator string
+		Values        []string
+	} `yaml:"matchExpressions"`
+}
+
+// name is the label that each pod here is told by.
+const name = "app.kubernetes.io/name"
+
+// selects says that a pod of that name is selected. It knows selectors by that label alone, and everything.
+func (s selector) selects(pod string) bool {
+	if v, ok := s.MatchLabels[name]; ok && v != pod {
+		return false
+	}
+	for _, e := range s.MatchExpressions {
+		if e.Key != name || e.Operator != "In" || !slices.Contains(e.Values, pod) {
+			return false
+		}
+	}
+	return true
+}
+
+// text names whoever a selector of namespaces selects.
+func (s selector) text() string {
+	var out []string
+	for k, v := range s.MatchLabels {
+		out = append(out, strings.TrimPrefix(k, "kubernetes.io/metadata.name")+"="+v)
+	}
+	slices.Sort(out)
+	return strings.TrimPrefix(strings.Join(out, ","), "=")
+}
+
+// Arrows are all ways that are open, as "from → to:port". Whoever is not in the namespace is named by its namespace; outside is
+// everybody else.
+//
+// A way between two pods is open where both ends allow it; ends that are not ours allow it by themselves.
+func Arrows(list []Object, pods []string, number func(pod, port string) string) ([]string, error) {
+	var policies []policy
+	for _, o := range list {
+		if o.Kind != "NetworkPolicy" {
+			continue
+		}
+		var p policy
+		if err := o.spec(&p); err != nil {
+			return nil, err
+		}
+		policies = append(policies, p)
+	}
+	outward, inward := map[string]bool{}, map[string]bool{}
+	for _, pod := range pods {
+		closed := map[string]bool{}
+		for _, p := range policies {
+			if !p.PodSelector.selects(pod) {
+				continue
+			}
+			for _, t := range p.PolicyTypes {
+				closed[t] = true
+			}
+			for _, rule := range p.Egress {
+				for _, to := range ends(rule.To, pods) {
+					for _, at := range rule.Ports {
+						outward[pod+" → "+to+":"+at.Port] = true
+					}
+				}
+			}
+			for _, rule := range p.Ingress {
+				for _, from := range ends(rule.From, pods) {
+					for _, at := range rule.Ports {
+						inward[from+" → "+pod+":"+number(pod, at.Port)] = true
+					}
+				}
+			}
+		}
+		if !closed["Ingress"] || !closed["Egress"] {
+			return nil, fmt.Errorf("no policy closes %s: everybody may talk to it, or it to everybody", pod)
+		}
+	}
+	var out []string
+	ours := func(end string) bool { return slices.Contains(pods, end) }
+	for way := range outward {
+		_, to, _ := strings.Cut(way, " → ")
+		if to = to[:strings.LastIndex(to, ":")]; !ours(to) || inward[way] {
+			out = append(out, way)
+		}
+	}
+	for way := range inward {
+		if from, _, _ := strings.Cut(way, " → "); !ours(from) {
+			out = append(out, way)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
+// ends names whom peers select; nobody named is everybody.
+func ends(peers []peer, pods []string) (out []string) {
+	if len(peers) == 0 {
+		return []string{"outside"}
+	}
+	for _, p := range peers {
+		switch {
+		case p.IPBlock != nil && len(p.IPBlock.Except) > 0:
+			out = append(out, "internet")
+		case p.IPBlock != nil:
+			out = append(out, "outside")
+		case p.NamespaceSelector != nil:
+			out = append(out, p.NamespaceSelector.text())
+		default:
+			for _, pod := range pods {
+				if p.PodSelector.selects(pod) {
+					out = append(out, pod)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// Wanted are the ways that are to be open: those of ARCHITECTURE.md, names, metrics and scalers.
+func Wanted() []string {
+	var out []string
+	add := func(from []string, to string) {
+		for _, f := range from {
+			out = append(out, f+" → "+to)
+		}
+	}
+	programs := []string{"ingress", "worker-primary", "worker-backup", "reconciler"}
+	workers := []string{"worker-primary", "worker-backup", "reconciler"}
+	add([]string{"outside"}, "ingress:8080")
+	add(append(programs, "provision"), "nats:4222")
+	add([]string{"reconciler", "provision", "keda", "monitoring"}, "nats:8222")
+	add([]string{"nats"}, "nats:6222")
+	for _, at := range []string{"6379", "26379"} {
+		add(append(workers, "redis"), "redis:"+at)
+	}
+	add(workers, "internet:443")
+	for _, p := range programs {
+		add([]string{"monitoring"}, p+":9090")
+	}
+	add([]string{"twinreel.com/api=true"}, "reconciler:8081")
+	for _, p := range append(programs, "provision", "nats", "redis") {
+		add([]string{p}, "kube-system:53")
+	}
+	slices.Sort(out)
+	return out
+}
+
+// arrows: exactly the ways that are wanted are open.
+func (c *checker) arrows() {
+	pods := []string{"ingress", "worker-primary", "worker-backup", "reconciler", "provision", "nats", "redis"}
+	have, err := Arrows(c.list, pods, func(pod, port string) string {
+		for _, w := range c.workloads {
+			if n := w.port(port); w.name == pod && n != 0 {
+				return fmt.Sprint(n)
+			}
+		}
+		return port
+	})
+	if err != nil {
+		c.problems = append(c.problems, err)
+		return
+	}
+	if _, err := Arrows(c.list, []string{"a pod that nobody has named"}, func(_, port string) string { return port }); err != nil {
+		c.problems = append(c.problems, errors.New("no policy closes what nobody has named"))
+	}
+	have = slices.Compact(have)
+	want := Wanted()
+	for _, way := range have {
+		if !slices.Contains(want, way) {
+			c.problems = append(c.problems, errors.New("a way is open that nobody needs: "+way))
+		}
+	}
+	for _, way := range want {
+		if !slices.Contains(have, way) {
+			c.problems = append(c.problems, errors.New("a way is closed that is needed: "+way))
+		}
+	}
+}
