@@ -67,8 +67,7 @@ func CheckRestrictions(t Tree) error {
 			if other, ok := exceptions(s)[r.key]; ok {
 				want = other
 			}
-			list, ok := u.Values("Service", r.key)
-			if got := strings.Join(list, " "); !ok || got != want {
+			if got, ok := u.restriction(r.key); !ok || got != want {
 				errs = append(errs, fmt.Errorf("%s: %s is %q (set: %v), want %q", s, r.key, got, ok, want))
 			}
 		}
@@ -82,6 +81,16 @@ func CheckRestrictions(t Tree) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// restriction is what a setting comes to, ok false where it is not set: of lists all that counts, of others the last value.
+func (u Unit) restriction(key string) (value string, ok bool) {
+	switch key {
+	case "CapabilityBoundingSet", "AmbientCapabilities", "RestrictAddressFamilies", "SystemCallArchitectures", "SystemCallFilter":
+		list, ok := u.Values("Service", key)
+		return strings.Join(list, " "), ok
+	}
+	return u.Value("Service", key), len(u["Service"][key]) > 0
 }
 
 // settle is how much longer than its drain a program may take to end.
