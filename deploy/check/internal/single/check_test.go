@@ -121,7 +121,7 @@ func TestTheAnalyzersWarningsAreErrors(t *testing.T) {
 // given a credential that others may read, when it is checked, then that is said.
 func TestACredentialThatOthersMayReadIsNoticed(t *testing.T) {
 	root := stage(t, answers())
-	if err := os.Chmod(filepath.Join(root, "etc/twinreel/credentials/audit-key"), 0o644); err != nil {
+	if err := os.Chmod(filepath.Join(root, "etc", "twinreel", "credentials", "audit-key"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if err := CheckCredentials(load(t, root)); err == nil || !strings.Contains(err.Error(), "audit-key may be read") {
@@ -135,15 +135,15 @@ func TestInstallMayBeRepeated(t *testing.T) {
 	if out, err := install(t, root, bin, answers()); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	breakFile(t, filepath.Join(root, "etc/twinreel/ingress.env"), "TWINREEL_LISTEN_ADDR=:443", "TWINREEL_LISTEN_ADDR=:8443")
-	breakFile(t, filepath.Join(root, "etc/twinreel/nats.conf"), "24GB", "48GB")
+	breakFile(t, filepath.Join(root, "etc", "twinreel", "ingress.env"), "TWINREEL_LISTEN_ADDR=:443", "TWINREEL_LISTEN_ADDR=:8443")
+	breakFile(t, filepath.Join(root, "etc", "twinreel", "nats.conf"), "24GB", "48GB")
 	breakFile(t, filepath.Join(root, hardening), "ProtectHome=yes", "ProtectHome=no")
-	before := contents(t, filepath.Join(root, "etc/twinreel"))
+	before := contents(t, filepath.Join(root, "etc", "twinreel"))
 	out, err := install(t, root, bin, nil)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	after := contents(t, filepath.Join(root, "etc/twinreel"))
+	after := contents(t, filepath.Join(root, "etc", "twinreel"))
 	for name, text := range before {
 		if after[name] != text {
 			t.Errorf("%s was changed", name)

@@ -118,7 +118,7 @@ type platform struct {
 
 func newPlatform(t *testing.T, root, port string, pool *x509.CertPool) *platform {
 	t.Helper()
-	secret, err := os.ReadFile(filepath.Join(root, "etc/twinreel/credentials/webhook-secret"))
+	secret, err := os.ReadFile(filepath.Join(root, "etc", "twinreel", "credentials", "webhook-secret"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -116,7 +116,7 @@ func TestABareServerMakesAVerifiedPair(t *testing.T) {
 
 	out, err := operator(t, b.root, "doctor", "-o", "json")
 	var ended *exec.ExitError
-	if err != nil && !(errors.As(err, &ended) && ended.ExitCode() == 3) {
+	if err != nil && (!errors.As(err, &ended) || ended.ExitCode() != 3) {
 		t.Fatal(err)
 	}
 	var checks []struct{ Name, Verdict, Found string }
@@ -178,7 +178,7 @@ func TestTheQueueComesBackFromItsBackup(t *testing.T) {
 	if out, err := b.script(t, "backup", copied); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	folder := filepath.Join(b.root, "var/lib/twinreel/nats")
+	folder := filepath.Join(b.root, "var", "lib", "twinreel", "nats")
 	b.mustNotBeReadable(t, folder, waiting)
 	if err := os.RemoveAll(folder); err != nil {
 		t.Fatal(err)
@@ -249,7 +249,7 @@ func (b *bed) refusesADamagedCopy(t *testing.T, whole string) {
 	if out, err := b.script(t, "restore", damaged); err == nil || !strings.Contains(out, "checksum differs") {
 		t.Errorf("a damaged copy was put back: %v\n%s", err, out)
 	}
-	if _, err := os.Stat(filepath.Join(b.root, "var/lib/twinreel/nats")); err == nil {
+	if _, err := os.Stat(filepath.Join(b.root, "var", "lib", "twinreel", "nats")); err == nil {
 		t.Error("a refused restore left a folder")
 	}
 }

@@ -41,7 +41,7 @@ func lasting() []string {
 // connect connects as the reconciler, who may read.
 func (b *bed) connect(t *testing.T) (jetstream.JetStream, func()) {
 	t.Helper()
-	password, err := os.ReadFile(filepath.Join(b.root, "etc/twinreel/credentials/nats-reconciler"))
+	password, err := os.ReadFile(filepath.Join(b.root, "etc", "twinreel", "credentials", "nats-reconciler"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,13 +34,13 @@ func command(t *testing.T, root, name string, more map[string]string) *exec.Cmd 
 	t.Helper()
 	tree := load(t, root)
 	u := tree.Units[name]
-	credentials := filepath.Join(root, "run/credentials/twinreel-"+name)
+	credentials := filepath.Join(root, "run", "credentials", "twinreel-"+name)
 	for credential, file := range u.Credentials() {
 		copyFile(t, filepath.Join(root, file), filepath.Join(credentials, credential), 0o400)
 	}
 	env := map[string]string{"PATH": "/usr/bin:/bin", "CREDENTIALS_DIRECTORY": credentials}
 	for n, value := range tree.variables(name) {
-		env[n] = strings.NewReplacer("%d", credentials, "%C", filepath.Join(root, "var/cache")).Replace(value)
+		env[n] = strings.NewReplacer("%d", credentials, "%C", filepath.Join(root, "var", "cache")).Replace(value)
 	}
 	for key, base := range map[string]string{"StateDirectory": "var/lib", "CacheDirectory": "var/cache"} {
 		if dir := u.Value("Service", key); dir != "" {
@@ -132,7 +132,7 @@ func provision(t *testing.T, root string) {
 func operator(t *testing.T, root string, args ...string) ([]byte, error) {
 	t.Helper()
 	var said bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), filepath.Join(root, "usr/local/sbin/twinreel"), args...)
+	cmd := exec.CommandContext(t.Context(), filepath.Join(root, "usr", "local", "sbin", "twinreel"), args...)
 	cmd.Stderr = &said
 	out, err := cmd.Output()
 	if err != nil {
@@ -168,7 +168,7 @@ var shippedPorts = regexp.MustCompile(`(:|^port )(4222|8222|6379|443|8081|9091|9
 func movePorts(t *testing.T, root string) map[string]string {
 	t.Helper()
 	ports := map[string]string{}
-	files, err := filepath.Glob(filepath.Join(root, "etc/twinreel/*.[ce]*"))
+	files, err := filepath.Glob(filepath.Join(root, "etc", "twinreel", "*.[ce]*"))
 	if err != nil {
 		t.Fatal(err)
 	}

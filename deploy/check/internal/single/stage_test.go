@@ -85,14 +85,14 @@ func stage(t *testing.T, values map[string]string) string {
 	if out, err := install(t, root, binaries(t), values); err != nil {
 		t.Fatalf("install: %v\n%s", err, out)
 	}
-	if err := os.MkdirAll(filepath.Join(root, "usr/lib/systemd"), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(root, "usr", "lib", "systemd"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	// As they are, links and all.
-	if out, err := exec.CommandContext(t.Context(), "cp", "-a", "/usr/lib/systemd/system", filepath.Join(root, "usr/lib/systemd/")).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "cp", "-a", "/usr/lib/systemd/system", filepath.Join(root, "usr", "lib", "systemd")).CombinedOutput(); err != nil {
 		t.Fatalf("copy Debian's units: %v\n%s", err, out)
 	}
-	copyFile(t, redisBinary(t), filepath.Join(root, "usr/bin/redis-server"), 0o755)
+	copyFile(t, redisBinary(t), filepath.Join(root, "usr", "bin", "redis-server"), 0o755)
 	return root
 }
 

@@ -46,7 +46,7 @@ func program(service string) string {
 func Load(root string) (Tree, error) {
 	t := Tree{Root: root, Units: map[string]Unit{}, Env: map[string]map[string]string{}}
 	for _, s := range Services() {
-		u, err := loadUnit(filepath.Join(root, "etc/systemd/system"), "twinreel-"+s+".service")
+		u, err := loadUnit(filepath.Join(root, "etc", "systemd", "system"), "twinreel-"+s+".service")
 		if err != nil {
 			return t, err
 		}
@@ -54,7 +54,7 @@ func Load(root string) (Tree, error) {
 		if program(s) == "" {
 			continue
 		}
-		if t.Env[s], err = loadEnv(filepath.Join(root, "etc/twinreel", s+".env")); err != nil {
+		if t.Env[s], err = loadEnv(filepath.Join(root, "etc", "twinreel", s+".env")); err != nil {
 			return t, err
 		}
 	}
