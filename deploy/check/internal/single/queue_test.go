@@ -58,7 +58,7 @@ func (b *bed) connect(t *testing.T) (jetstream.JetStream, func()) {
 	return js, nc.Close
 }
 
-// each calls do with every message of a stream.
+// each calls do with every message of a stream. An empty stream begins at 0, which is no message.
 func each(t *testing.T, js jetstream.JetStream, name string, do func(*jetstream.RawStreamMsg)) (*jetstream.StreamInfo, error) {
 	t.Helper()
 	stream, err := js.Stream(t.Context(), name)
@@ -66,7 +66,7 @@ func each(t *testing.T, js jetstream.JetStream, name string, do func(*jetstream.
 		return nil, err
 	}
 	info := stream.CachedInfo()
-	for seq := info.State.FirstSeq; seq <= info.State.LastSeq; seq++ {
+	for seq := max(1, info.State.FirstSeq); seq <= info.State.LastSeq; seq++ {
 		msg, err := stream.GetMsg(t.Context(), seq)
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			continue
