@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -18,21 +17,17 @@ import (
 // natsVersion is the version of nats-server that the rest of the repository runs.
 func natsVersion(t *testing.T) string {
 	t.Helper()
-	text, err := os.ReadFile(repo.Path(t, "deploy/local/internal/tools/tools.go"))
+	v, err := tools.NATSVersion()
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := regexp.MustCompile(`natsServer\s+= "(v[0-9.]+)"`).FindStringSubmatch(string(text))
-	if m == nil {
-		t.Fatal("deploy/local pins no version of nats-server")
-	}
-	return m[1]
+	return v
 }
 
 // binaries is a folder with all that install wants.
 func binaries(t *testing.T) string {
 	t.Helper()
-	nats, err := tools.Tool{Name: "nats-server", Package: "github.com/nats-io/nats-server/v2", Version: natsVersion(t)}.Path(t.Context())
+	nats, err := tools.NATSServer(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
