@@ -30,7 +30,7 @@ func metrics() *cobra.Command {
 			if err := os.MkdirAll(dir, 0o755); err != nil {
 				return fmt.Errorf("make the folder for the metrics: %w", err)
 			}
-			stage, err := open(cmd.Context(), story.DemoPlatform())
+			stage, err := open(cmd.Context(), "", story.DemoPlatform())
 			if err != nil {
 				return err
 			}

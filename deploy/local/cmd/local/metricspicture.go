@@ -46,7 +46,7 @@ func metricsPicture() *cobra.Command {
 		Short: "Run the programs, stop S3 for a while, and draw what they tell meanwhile",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			stage, err := open(cmd.Context(), story.DemoPlatform())
+			stage, err := open(cmd.Context(), "", story.DemoPlatform())
 			if err != nil {
 				return err
 			}
