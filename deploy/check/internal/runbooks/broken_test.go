@@ -114,6 +114,30 @@ func TestWhatCannotBeRunIsNoticed(t *testing.T) {
 	}
 }
 
+// given a sentence that names a command, when that is none of ours, then it is noticed, also where the line breaks within it.
+func TestACommandThatASentenceMisspellsIsNoticed(t *testing.T) {
+	f := operator(t)
+	for _, c := range []struct{ name, words, says string }{
+		{"a sound one", "reconciler dlq replay --reason R --yes", ""},
+		{"one in two lines", "reconciler\nwebhook show", ""},
+		{"one with a name", "reconciler once --approve $PLAN", ""},
+		{"a command misspelt", "reconciler teirs", "there is no reconciler teirs"},
+		{"a subcommand misspelt", "reconciler\ndlq lst", "there is no reconciler dlq lst"},
+		{"a flag that there is not", "reconciler dlq list --newest", "exit code 2"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			book, err := runbooks.Parse("a-page.md", strings.Replace(sound, "It is.", "Run `"+c.words+"`.", 1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(book.Named) != 1 {
+				t.Fatalf("found %v, want one command", book.Named)
+			}
+			complains(t, f.Knows(t.Context(), book.Named[0]), c.says)
+		})
+	}
+}
+
 func complains(t *testing.T, err error, says string) {
 	t.Helper()
 	switch {

@@ -25,9 +25,9 @@ type Command struct {
 
 // Runbook is one page.
 type Runbook struct {
-	Name     string // of the file
-	Commands []Command
-	Text     string
+	Name     string    // of the file
+	Commands []Command // of its blocks
+	Named    []Command // those that its sentences only name, such as with an ID that nobody can know beforehand
 }
 
 // What whoever was woken, or was asked for something, wants to know, in this order.
@@ -38,13 +38,15 @@ var (
 	placeholder = regexp.MustCompile(`\$\{?([A-Z][A-Z0-9_]*)`)
 	assignment  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=`)
 	explained   = regexp.MustCompile("(?m)^\\| `\\$([A-Z][A-Z0-9_]*)`")
+	inline      = regexp.MustCompile("`(reconciler\\s[^`]*)`")
+	path        = regexp.MustCompile(`^reconciler(?: [a-z]+)*`)
 	linked      = regexp.MustCompile(`\]\(([a-z0-9-]+\.md)\)`)
 )
 
 // Parse reads a page, and complains of what nobody could follow: no command, a part that is missing, a command of ours where
 // no test runs it.
 func Parse(name, text string) (Runbook, error) {
-	book := Runbook{Name: name, Text: text}
+	book := Runbook{Name: name, Named: named(text)}
 	var errs []error
 	complain := func(line int, format string, args ...any) {
 		errs = append(errs, fmt.Errorf("%s:%d: %s", name, line, fmt.Sprintf(format, args...)))
@@ -93,6 +95,16 @@ func ours(line string) bool {
 		}
 	}
 	return false
+}
+
+// named are our commands in a text's sentences, each as one line that asks for the command's help.
+func named(text string) []Command {
+	var out []Command
+	for _, at := range inline.FindAllStringSubmatchIndex(text, -1) {
+		line := strings.Join(strings.Fields(text[at[2]:at[3]]), " ")
+		out = append(out, Command{Line: 1 + strings.Count(text[:at[2]], "\n"), Text: line, Codes: []int{0}})
+	}
+	return out
 }
 
 // codes are the exit codes that a line's comment names; 0 where it names none.

@@ -105,8 +105,25 @@ func (f *Fleet) Run(ctx context.Context, dir string, c Command) error {
 	return errors.Join(errs...)
 }
 
+// Knows fails where a command that a sentence names is none, or has a flag that there is not. It is asked for its help, since
+// what it is about is not there.
+func (f *Fleet) Knows(ctx context.Context, c Command) error {
+	words := path.FindString(c.Text)
+	out, err := f.output(ctx, os.TempDir(), c.Text+" --help", c.Codes)
+	if err == nil && !strings.Contains(out, "\n  "+words+" ") && !strings.Contains(out, "\n  "+words+"\n") {
+		err = fmt.Errorf("%s: there is no %s", c.Text, words)
+	}
+	return err
+}
+
 // shell runs a line as a shell does that takes a name without a value for a mistake.
 func (f *Fleet) shell(ctx context.Context, dir, line string, codes []int) error {
+	_, err := f.output(ctx, dir, line, codes)
+	return err
+}
+
+// output is shell, and returns what the line said.
+func (f *Fleet) output(ctx context.Context, dir, line string, codes []int) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-u", "-c", line)
@@ -116,12 +133,12 @@ func (f *Fleet) shell(ctx context.Context, dir, line string, codes []int) error 
 	err := cmd.Run()
 	var ended *exec.ExitError
 	if err != nil && (!errors.As(err, &ended) || ctx.Err() != nil) {
-		return fmt.Errorf("%s: %w (%v)\n%s", line, err, context.Cause(ctx), tail(out.String()))
+		return "", fmt.Errorf("%s: %w (%v)\n%s", line, err, context.Cause(ctx), tail(out.String()))
 	}
 	if code := cmd.ProcessState.ExitCode(); !slices.Contains(codes, code) {
-		return fmt.Errorf("%s: exit code %d, want %v\n%s", line, code, codes, tail(out.String()))
+		return "", fmt.Errorf("%s: exit code %d, want %v\n%s", line, code, codes, tail(out.String()))
 	}
-	return nil
+	return out.String(), nil
 }
 
 // tail is the end of what a command said.

@@ -2,8 +2,10 @@ package runbooks_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -89,4 +91,32 @@ func TestEveryCommandDoesWhatItsPageSays(t *testing.T) {
 		})
 	}
 	t.Logf("%d commands of %d pages", n, len(books))
+}
+
+func TestEveryCommandThatASentenceNamesExists(t *testing.T) {
+	books, _ := read(t)
+	f := operator(t)
+	n := 0
+	for _, b := range books {
+		for _, c := range b.Named {
+			n++
+			if err := f.Knows(t.Context(), c); err != nil {
+				t.Errorf("%s:%d: %v", b.Name, c.Line, err)
+			}
+		}
+	}
+	if n == 0 {
+		t.Error("no sentence names a command: are they still found?")
+	}
+	t.Logf("%d commands", n)
+}
+
+// given a command that fails in its own way, when a fleet is started for it, then the fleet's end is the command's.
+func TestAFleetEndsAsItsCommandDoes(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), repo.Path(t, "bin", "local"), "with-fleet", "--", "sh", "-c", "exit 7")
+	out, err := cmd.CombinedOutput()
+	var ended *exec.ExitError
+	if !errors.As(err, &ended) || ended.ExitCode() != 7 {
+		t.Errorf("it ended with %v, want exit code 7\n%s", err, out)
+	}
 }
