@@ -56,8 +56,8 @@ func TestWhatIsBrokenIsNoticed(t *testing.T) {
 		{"a runbook without its end", inBook("twinreel-unsigned.md", cut("## Over when")), books, `no "## Over when"`},
 		{"a runbook that does not say what is at risk", inBook("twinreel-unsigned.md", cut("**Is anything at risk?**")), books, "at risk"},
 		{"a runbook of another title", inBook("twinreel-unsigned.md", cut("Unsigned")), books, "its title"},
-		{"a command that is none", inBook("twinreel-tier-parked.md", swap("reconciler doctor\n", "systemctl status\n")), books, "systemctl status"},
-		{"a placeholder that nobody knows", inBook("twinreel-tier-parked.md", swap("reconciler doctor\n", "reconciler dlq show $ID\n")), books, "what is $ID"},
+		{"a command that is none", inBook("twinreel-tier-parked.md", swap("reconciler doctor ", "systemctl status ")), books, "systemctl status"},
+		{"a placeholder that nobody knows", inBook("twinreel-tier-parked.md", swap("reconciler doctor ", "reconciler dlq show $ID ")), books, "what is $ID"},
 		{"a runbook without an alert", inRule("TwinreelUnsigned", func(r *monitoring.Rule) { r.Alert = "TwinreelSigned" }), books, "no alert of that name"},
 
 		{"no case in which it fires", func(_ *testing.T, w *world) { w.count("TwinreelUnsigned", 0, 1) }, cases, "no case in which it fires"},

@@ -18,7 +18,7 @@ var (
 	commands    = regexp.MustCompile("(?s)```sh\n(.*?)```")
 	command     = regexp.MustCompile(`^(reconciler [a-z]|curl -s http://127\.0\.0\.1:9090/(readyz|livez|metrics)$)`)
 	placeholder = regexp.MustCompile(`\$\w+`)
-	known       = []string{"$RECORDING", "$TIER", "$LETTER", "$PLAN"}
+	known       = []string{"$RECORDING", "$TIER", "$LETTER", "$PLAN", "$OBJECT"}
 )
 
 // CheckRunbooks demands of each alert's runbook that it answers what whoever is woken asks, and that its commands can be run as

@@ -29,7 +29,7 @@ func run(args []string) int {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(prepare(), withServers(), demo(), up(), benchmark(), benchPart(), breaking(), metrics(), settings())
+	root.AddCommand(prepare(), withServers(), withFleet(), demo(), up(), benchmark(), benchPart(), breaking(), metrics(), settings())
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	var code exitCode

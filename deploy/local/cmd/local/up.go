@@ -62,11 +62,9 @@ type guide struct {
 func newGuide(ctx context.Context, stage *story.Stage) (*guide, error) {
 	g := &guide{stage: stage, envFile: filepath.Join(stage.Stack.Dir, "operator.env")}
 	var env strings.Builder
-	for _, line := range stage.Fleet.Environ() {
+	for _, line := range operatorEnv(stage) {
 		name, value, _ := strings.Cut(line, "=")
-		if strings.HasPrefix(name, "TWINREEL_") || strings.HasPrefix(name, "AWS_") {
-			fmt.Fprintf(&env, "export %s=%s\n", name, quote(value))
-		}
+		fmt.Fprintf(&env, "export %s=%s\n", name, quote(value))
 	}
 	env.WriteString("# `reconciler provision` has a NATS user of its own:\n")
 	provisioner := stage.Fleet.Provisioner()
@@ -145,7 +143,7 @@ func (g *guide) write(out *os.File) {
 		"  . %s\n", g.envFile)
 	for _, command := range []string{
 		"recording show " + id, "tiers", "tiers pause primary --reason 'trying it out' --yes", "tiers resume primary --yes",
-		"dlq list", "import --source default " + g.missed + " --yes",
+		"dlq list", "audit verify", "import --source default " + g.missed + " --yes",
 	} {
 		fmt.Fprintf(out, "  bin/reconciler %s\n", command)
 	}
