@@ -46,8 +46,8 @@ type stamp struct{ version, revision, created string }
 
 // All builds all four.
 func (b Builder) All(ctx context.Context) (out []Image, err error) {
-	if _, err := exec.LookPath("buildah"); err != nil {
-		return nil, fmt.Errorf("buildah is missing: it builds the images; install it (Debian: apt-get install buildah) and try again: %w", err)
+	if err := tools.Commands(ctx, "buildah"); err != nil {
+		return nil, err
 	}
 	from, err := b.stamp(ctx)
 	if err != nil {

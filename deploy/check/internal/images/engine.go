@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/twinreel/twinreel/deploy/check/internal/tools"
 )
 
 // Engine runs images under podman, with a storage of its own, as they are meant to be run: read-only, with no capability, with
@@ -17,11 +19,9 @@ type Engine struct {
 }
 
 // NewEngine returns an engine that keeps what it loads in a temporary folder. Its name is short: podman takes no long one.
-func NewEngine() (*Engine, error) {
-	for _, name := range []string{"podman", "runc"} {
-		if _, err := exec.LookPath(name); err != nil {
-			return nil, fmt.Errorf("%s is missing: the images are run with it; install it (Debian: apt-get install podman runc) and try again: %w", name, err)
-		}
+func NewEngine(ctx context.Context) (*Engine, error) {
+	if err := tools.Commands(ctx, "podman", "runc"); err != nil {
+		return nil, err
 	}
 	dir, err := os.MkdirTemp("", "tr-")
 	return &Engine{dir: dir}, err

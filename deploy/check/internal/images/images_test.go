@@ -29,7 +29,7 @@ func TestTheImagesAreSmallTheSameAgainAndDoTheirWork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	engine, err := NewEngine()
+	engine, err := NewEngine(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

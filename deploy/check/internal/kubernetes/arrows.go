@@ -101,15 +101,15 @@ func Arrows(list []Object, pods []string, number func(pod, port string) string) 
 			}
 			for _, rule := range p.Egress {
 				for _, to := range ends(rule.To, pods) {
-					for _, at := range rule.Ports {
-						outward[pod+" → "+to+":"+at.Port] = true
+					for _, at := range all(rule.Ports) {
+						outward[pod+" → "+to+":"+at.Port+at.udp()] = true
 					}
 				}
 			}
 			for _, rule := range p.Ingress {
 				for _, from := range ends(rule.From, pods) {
-					for _, at := range rule.Ports {
-						inward[from+" → "+pod+":"+number(pod, at.Port)] = true
+					for _, at := range all(rule.Ports) {
+						inward[from+" → "+pod+":"+number(pod, at.Port)+at.udp()] = true
 					}
 				}
 			}
@@ -142,10 +142,12 @@ func ends(peers []peer, pods []string) (out []string) {
 	}
 	for _, p := range peers {
 		switch {
-		case p.IPBlock != nil && len(p.IPBlock.Except) > 0:
+		case p.IPBlock != nil && p.IPBlock.CIDR == "0.0.0.0/0" && slices.Equal(p.IPBlock.Except, private()):
 			out = append(out, "internet")
-		case p.IPBlock != nil:
+		case p.IPBlock != nil && p.IPBlock.CIDR == "0.0.0.0/0":
 			out = append(out, "outside")
+		case p.IPBlock != nil:
+			out = append(out, p.IPBlock.CIDR)
 		case p.NamespaceSelector != nil:
 			out = append(out, p.NamespaceSelector.text())
 		default:
@@ -157,6 +159,27 @@ func ends(peers []peer, pods []string) (out []string) {
 		}
 	}
 	return out
+}
+
+// private are the ranges that nothing outside has.
+func private() []string {
+	return []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16"}
+}
+
+// all are the ports of a rule; one that names none opens every one.
+func all(ports []port) []port {
+	if len(ports) == 0 {
+		return []port{{Port: "every port"}}
+	}
+	return ports
+}
+
+// udp marks what is not TCP.
+func (p port) udp() string {
+	if p.Protocol == "" || p.Protocol == "TCP" {
+		return ""
+	}
+	return "/" + p.Protocol
 }
 
 // Wanted are the ways that are to be open: those of ARCHITECTURE.md, names, metrics and scalers.
@@ -181,8 +204,11 @@ func Wanted() []string {
 		add([]string{"monitoring"}, p+":9090")
 	}
 	add([]string{"twinreel.com/api=true"}, "reconciler:8081")
-	for _, p := range append(programs, "provision", "nats", "redis") {
-		add([]string{p}, "kube-system:53")
+	add([]string{"worker-primary", "reconciler"}, "169.254.170.23/32:80")
+	for _, dns := range []string{"kube-system", "169.254.20.10/32", "169.254.10.10/31"} {
+		for _, at := range []string{":53", ":53/UDP"} {
+			add(append(programs, "provision", "nats", "redis"), dns+at)
+		}
 	}
 	slices.Sort(out)
 	return out

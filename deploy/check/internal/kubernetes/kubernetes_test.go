@@ -38,7 +38,11 @@ func TestEachOverlayIsValidAndByTheRules(t *testing.T) {
 			if err := Valid(t.Context(), schemas, text); err != nil {
 				t.Error(err)
 			}
-			for _, problem := range Check(list, settings) {
+			problems := Check(list, settings)
+			if overlay == "production" {
+				problems = append(problems, zones(list)...)
+			}
+			for _, problem := range problems {
 				t.Error(problem)
 			}
 		})
@@ -77,6 +81,22 @@ func TestWhatIsBrokenIsNoticed(t *testing.T) {
 		"a policy is closed":            {"port: 26379", "port: 26380", "a way is closed that is needed"},
 		"a service finds nothing":       {"selector:\n    app.kubernetes.io/name: ingress", "selector:\n    app.kubernetes.io/name: ingres", "finds nothing"},
 		"a service's port":              {"targetPort: webhooks", "targetPort: webhook", "has no port webhook"},
+		"a rule opens all":              {"    - port: webhooks\n      protocol: TCP\n", "    - port: webhooks\n      protocol: TCP\n  - {}\n", "a way is open that nobody needs"},
+		"a way to the inside":           {"        - 10.0.0.0/8\n", "", "a way is open that nobody needs"},
+		"no names":                      {"protocol: UDP", "protocol: TCP", "a way is closed that is needed"},
+		"no role":                       {"eks.amazonaws.com/role-arn: arn:aws:iam::123456789012:role/twinreel-writer", "a: b", "who it is there"},
+		"a role that was not set":       {"role/twinreel-writer", "role/set-by-the-overlay", "was not set by the overlay"},
+		"an identity's label":           {"azure.workload.identity/use: \"true\"", "azure.workload.identity/use: \"false\"", "the label azure.workload.identity/use"},
+		"another user on NATS":          {"TWINREEL_NATS_USER: worker-primary", "TWINREEL_NATS_USER: reconciler", "it is the user reconciler"},
+		"another secret's file":         {"value: /etc/twinreel/secrets/webhook-secret", "value: /etc/twinreel/secrets/nats-password", "want the key webhook-secret"},
+		"a zone that is lost counts":    {"nodeTaintsPolicy: Honor", "nodeTaintsPolicy: Ignore", "nothing heals"},
+		"all in one zone":               {"whenUnsatisfiable: DoNotSchedule", "whenUnsatisfiable: ScheduleAnyway", "all in one zone"},
+		"one zone":                      {"                - us-east-1b\n", "", "in two zones"},
+		"a vote in two domains":         {"minDomains: 3", "minDomains: 2", "in 3 domains"},
+		"a node that cannot be emptied": {"maxUnavailable: 1\n  selector", "maxUnavailable: 0\n  selector", "PodDisruptionBudget of maxUnavailable 1"},
+		"no pause for load balancers":   {"seconds: 15", "seconds: 1", "preStop gives"},
+		"another arithmetic":            {"metricType: AverageValue\n      target", "metricType: Value\n      target", "metricType is"},
+		"figures from elsewhere":        {"nats-headless.twinreel.svc", "nats.twinreel.svc", "headless"},
 		"a scaler to none":              {"minReplicaCount: 2", "minReplicaCount: 0", "never to none"},
 		"a scaler of another consumer":  {"consumer: primary-backfill", "consumer: backup-backfill", "no consumer of primary"},
 		"a formula":                     {"(live + backfill * open) * well", "(live + backlog * open) * well", "names backlog"},
@@ -99,7 +119,7 @@ func TestWhatIsBrokenIsNoticed(t *testing.T) {
 			if err != nil {
 				said = append(said, err.Error())
 			} else {
-				for _, problem := range Check(list, settings) {
+				for _, problem := range append(Check(list, settings), zones(list)...) {
 					said = append(said, problem.Error())
 				}
 			}

@@ -23,6 +23,7 @@ type Object struct {
 	Kind     string `yaml:"kind"`
 	Metadata struct {
 		Name        string            `yaml:"name"`
+		Namespace   string            `yaml:"namespace"`
 		Labels      map[string]string `yaml:"labels"`
 		Annotations map[string]string `yaml:"annotations"`
 	} `yaml:"metadata"`
@@ -66,8 +67,17 @@ type Pod struct {
 			Type string `yaml:"type"`
 		} `yaml:"seccompProfile"`
 	} `yaml:"securityContext"`
-	HostNetwork               bool        `yaml:"hostNetwork"`
-	HostPID                   bool        `yaml:"hostPID"`
+	HostNetwork bool `yaml:"hostNetwork"`
+	HostPID     bool `yaml:"hostPID"`
+	Affinity    struct {
+		NodeAffinity struct {
+			Required struct {
+				Terms []struct {
+					MatchExpressions []struct{ Values []string } `yaml:"matchExpressions"`
+				} `yaml:"nodeSelectorTerms"`
+			} `yaml:"requiredDuringSchedulingIgnoredDuringExecution"`
+		} `yaml:"nodeAffinity"`
+	} `yaml:"affinity"`
 	TopologySpreadConstraints []Spread    `yaml:"topologySpreadConstraints"`
 	Containers                []Container `yaml:"containers"`
 	InitContainers            []Container `yaml:"initContainers"`
@@ -78,6 +88,8 @@ type Pod struct {
 type Spread struct {
 	TopologyKey       string `yaml:"topologyKey"`
 	WhenUnsatisfiable string `yaml:"whenUnsatisfiable"`
+	MinDomains        int    `yaml:"minDomains"`
+	NodeTaintsPolicy  string `yaml:"nodeTaintsPolicy"`
 	LabelSelector     struct {
 		MatchLabels map[string]string `yaml:"matchLabels"`
 	} `yaml:"labelSelector"`
@@ -103,6 +115,13 @@ type Container struct {
 		Name          string `yaml:"name"`
 		ContainerPort int    `yaml:"containerPort"`
 	} `yaml:"ports"`
+	Lifecycle struct {
+		PreStop struct {
+			Sleep struct {
+				Seconds int `yaml:"seconds"`
+			} `yaml:"sleep"`
+		} `yaml:"preStop"`
+	} `yaml:"lifecycle"`
 	StartupProbe    *Probe `yaml:"startupProbe"`
 	LivenessProbe   *Probe `yaml:"livenessProbe"`
 	ReadinessProbe  *Probe `yaml:"readinessProbe"`

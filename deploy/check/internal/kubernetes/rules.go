@@ -178,6 +178,10 @@ func (c *checker) told(w Workload) {
 				c.say(w, "%s does not know %s", program, name)
 			case s.Secret && !byFile:
 				c.say(w, "the secret %s stands in the environment: name a file, %s_FILE", name, name)
+			case byFile && path.Base(value) != keyOf(name):
+				c.say(w, "%s names %s, want the key %s", name, value, keyOf(name))
+			case name == "TWINREEL_NATS_USER" && value != userOf(w.name):
+				c.say(w, "it is the user %s on NATS, want %s", value, userOf(w.name))
 			case byFile && !mounted(w, one, value):
 				c.say(w, "%s names %s, below none of its mounts", name, value)
 			case name == "TWINREEL_ALLOW_UNSIGNED":
@@ -201,6 +205,11 @@ func (c *checker) told(w Workload) {
 				c.say(w, "TWINREEL_DRAIN_TIMEOUT: %v", err)
 			}
 		}
+		pause := time.Duration(one.Lifecycle.PreStop.Sleep.Seconds) * time.Second
+		if program == "ingress" && pause < 10*time.Second {
+			c.say(w, "preStop gives load balancers %s to stop sending it webhooks", pause)
+		}
+		drain += pause
 		if grace := time.Duration(w.Template.Spec.Grace) * time.Second; grace < drain+10*time.Second {
 			c.say(w, "terminationGracePeriodSeconds is %s: it is killed before TWINREEL_DRAIN_TIMEOUT, %s, is over", grace, drain)
 		}
@@ -218,6 +227,19 @@ func setting(list []repo.Setting, name string) (s *repo.Setting, byFile bool) {
 		}
 	}
 	return nil, false
+}
+
+// keyOf is the key of a Secret that a variable's file is: TWINREEL_AUDIT_KEY_FILE's is audit-key.
+func keyOf(variable string) string {
+	return strings.ToLower(strings.ReplaceAll(strings.TrimSuffix(strings.TrimPrefix(variable, "TWINREEL_"), "_FILE"), "_", "-"))
+}
+
+// userOf is who a workload is on NATS.
+func userOf(workload string) string {
+	if workload == "provision" {
+		return "provisioner"
+	}
+	return workload
 }
 
 // mounted says that a file is below one of a container's mounts of a Secret.
@@ -250,8 +272,39 @@ func (c *checker) secrets(w Workload) {
 			c.say(w, "runs as the ServiceAccount %q, want its own", w.Template.Spec.ServiceAccountName)
 		}
 	}
-	if sa := w.Template.Spec.ServiceAccountName; sa != "" && !c.has("ServiceAccount", sa) {
+	sa := w.Template.Spec.ServiceAccountName
+	if sa != "" && !c.has("ServiceAccount", sa) {
 		c.say(w, "there is no ServiceAccount %s", sa)
+	}
+	c.identities(w, sa)
+}
+
+// identities: who has to do with a store is somebody in its cloud, and nobody else is.
+func (c *checker) identities(w Workload, sa string) {
+	annotations := map[string]string{}
+	for _, o := range c.list {
+		if o.Kind == "ServiceAccount" && o.Metadata.Name == sa {
+			annotations = o.Metadata.Annotations
+		}
+	}
+	env := map[string]string{}
+	for _, one := range w.Template.Spec.Containers {
+		for k, v := range c.environment(w, one) {
+			env[k] = v
+		}
+	}
+	for _, cloud := range []struct{ setting, annotation string }{
+		{"TWINREEL_S3_BUCKET", "eks.amazonaws.com/role-arn"}, {"TWINREEL_AZURE_CONTAINER", "azure.workload.identity/client-id"},
+	} {
+		switch who := annotations[cloud.annotation]; {
+		case (env[cloud.setting] != "") != (who != ""):
+			c.say(w, "it has to do with the store: %v; who it is there (%s): %q", env[cloud.setting] != "", cloud.annotation, who)
+		case strings.Contains(who, "set-by-the-overlay") || strings.HasPrefix(who, "00000000-"):
+			c.say(w, "%s was not set by the overlay", cloud.annotation)
+		}
+	}
+	if use := w.Template.Metadata.Labels["azure.workload.identity/use"]; (use == "true") != (annotations["azure.workload.identity/client-id"] != "") {
+		c.say(w, "the label azure.workload.identity/use is %q", use)
 	}
 }
 
@@ -270,6 +323,38 @@ func (c *checker) spread(w Workload) {
 			c.say(w, "is not spread over %s", key)
 		}
 	}
+}
+
+// zones says what keeps an overlay of two zones from outliving one of them: pods must be parted over them, a zone that is lost must
+// not count, and what votes must be in three.
+func zones(list []Object) (out []error) {
+	all, err := workloads(list)
+	if err != nil {
+		return []error{err}
+	}
+	for _, w := range all {
+		i := slices.IndexFunc(w.Template.Spec.TopologySpreadConstraints, func(s Spread) bool { return s.TopologyKey == "topology.kubernetes.io/zone" })
+		if w.kind == "Job" {
+			continue
+		}
+		if i < 0 || w.Template.Spec.TopologySpreadConstraints[i].WhenUnsatisfiable != "DoNotSchedule" {
+			out = append(out, fmt.Errorf("%s %s: it may be all in one zone", w.kind, w.name))
+			continue
+		}
+		s := w.Template.Spec.TopologySpreadConstraints[i]
+		if w.kind == "StatefulSet" && s.MinDomains != 3 {
+			out = append(out, fmt.Errorf("%s %s: it is to be in 3 domains, not in %d", w.kind, w.name, s.MinDomains))
+		}
+		if w.kind == "Deployment" && s.NodeTaintsPolicy != "Honor" {
+			out = append(out, fmt.Errorf("%s %s: a zone that is lost counts: nothing heals in the other one (nodeTaintsPolicy)", w.kind, w.name))
+		}
+		if terms := w.Template.Spec.Affinity.NodeAffinity.Required.Terms; w.kind == "Deployment" {
+			if len(terms) != 1 || len(terms[0].MatchExpressions) != 1 || len(terms[0].MatchExpressions[0].Values) != 2 {
+				out = append(out, fmt.Errorf("%s %s: it is to run in two zones and no third", w.kind, w.name))
+			}
+		}
+	}
+	return out
 }
 
 // services: each finds pods that have its ports.
@@ -322,16 +407,17 @@ func (c *checker) budgets() {
 		found := false
 		for _, o := range c.list {
 			var b struct {
-				Selector struct {
+				MaxUnavailable string `yaml:"maxUnavailable"`
+				Selector       struct {
 					MatchLabels map[string]string `yaml:"matchLabels"`
 				} `yaml:"selector"`
 			}
-			if o.Kind == "PodDisruptionBudget" && o.spec(&b) == nil && within(b.Selector.MatchLabels, w.Template.Metadata.Labels) {
+			if o.Kind == "PodDisruptionBudget" && o.spec(&b) == nil && b.MaxUnavailable == "1" && within(b.Selector.MatchLabels, w.Template.Metadata.Labels) {
 				found = true
 			}
 		}
 		if !found && !c.alone() {
-			c.say(w, "has no PodDisruptionBudget")
+			c.say(w, "has no PodDisruptionBudget of maxUnavailable 1")
 		}
 	}
 }

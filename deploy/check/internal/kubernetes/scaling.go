@@ -25,6 +25,7 @@ type scaled struct {
 		ScalingModifiers struct {
 			Formula string `yaml:"formula"`
 			Target  string `yaml:"target"`
+			Type    string `yaml:"metricType"`
 		} `yaml:"scalingModifiers"`
 		HorizontalPodAutoscalerConfig struct {
 			Behavior struct {
@@ -78,7 +79,7 @@ func (c *checker) scalers() {
 			say("fallback: %d replicas after %d failures", s.Fallback.Replicas, s.Fallback.FailureThreshold)
 		}
 		tier := strings.TrimPrefix(w.name, "worker-")
-		names := c.triggers(s, tier, say)
+		names := c.triggers(o, s, tier, say)
 		for _, n := range word.FindAllString(s.Advanced.ScalingModifiers.Formula, -1) {
 			if !slices.Contains(names, n) {
 				say("its formula names %s, which is no trigger", n)
@@ -89,6 +90,9 @@ func (c *checker) scalers() {
 				say("its formula leaves the trigger %s out", n)
 			}
 		}
+		if t := s.Advanced.ScalingModifiers.Type; t != "AverageValue" {
+			say("metricType is %q: its target is for each worker", t)
+		}
 		if n, err := strconv.Atoi(s.Advanced.ScalingModifiers.Target); err != nil || n < 1 {
 			say("its target is %q", s.Advanced.ScalingModifiers.Target)
 		}
@@ -97,13 +101,16 @@ func (c *checker) scalers() {
 }
 
 // triggers: each of its tier; by a consumer of it, or a query that names it and fails where there are no figures.
-func (c *checker) triggers(s scaled, tier string, say func(string, ...any)) (names []string) {
+func (c *checker) triggers(o Object, s scaled, tier string, say func(string, ...any)) (names []string) {
 	for _, t := range s.Triggers {
 		names = append(names, t.Name)
 		switch t.Type {
 		case "nats-jetstream":
 			if consumer := t.Metadata["consumer"]; consumer != tier && consumer != tier+"-backfill" {
 				say("%s: %s is no consumer of %s", t.Name, consumer, tier)
+			}
+			if at := t.Metadata["natsServerMonitoringEndpoint"]; at != "nats-headless."+o.Metadata.Namespace+".svc.cluster.local:8222" {
+				say("%s: asks %s: KEDA puts each server's name before it, so that it is the headless service of NATS here", t.Name, at)
 			}
 			if t.Metadata["stream"] != "RECORDINGS" || t.Metadata["account"] != "TWINREEL" {
 				say("%s: stream %q of account %q", t.Name, t.Metadata["stream"], t.Metadata["account"])

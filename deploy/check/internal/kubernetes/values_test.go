@@ -17,7 +17,7 @@ import (
 // passes on.
 func chart() []string {
 	return []string{
-		"fullnameOverride", "config.cluster.enabled", "config.cluster.replicas", "config.cluster.tls.enabled", "config.cluster.tls.secretName",
+		"fullnameOverride", "tlsCA.enabled", "tlsCA.secretName", "config.cluster.enabled", "config.cluster.replicas", "config.cluster.tls.enabled", "config.cluster.tls.secretName",
 		"config.jetstream.enabled", "config.jetstream.fileStore.enabled", "config.jetstream.fileStore.maxSize", "config.jetstream.fileStore.pvc.enabled",
 		"config.jetstream.fileStore.pvc.size", "config.jetstream.fileStore.pvc.storageClassName", "config.jetstream.merge.*", "config.nats.tls.enabled",
 		"config.nats.tls.secretName", "config.monitor.enabled", "config.monitor.port", "config.merge.*", "container.image.tag", "container.merge.*",
@@ -56,7 +56,7 @@ func checkValues(text []byte, replicas string) (out []error) {
 	for way, want := range map[string]string{
 		"config.cluster.enabled": "true", "config.cluster.replicas": replicas, "config.jetstream.enabled": "true", "config.jetstream.fileStore.enabled": "true",
 		"config.jetstream.merge.sync_interval": "always", "config.jetstream.merge.cipher": "aes", "config.jetstream.merge.key": "<< $JETSTREAM_KEY >>",
-		"config.nats.tls.enabled": "true", "config.cluster.tls.enabled": "true", "config.monitor.enabled": "true", "config.monitor.port": "8222",
+		"config.nats.tls.enabled": "true", "tlsCA.enabled": "true", "tlsCA.secretName": "twinreel-nats-tls", "config.cluster.tls.enabled": "true", "config.monitor.enabled": "true", "config.monitor.port": "8222",
 		"config.merge.00$include": "permissions/permissions.conf", "podDisruptionBudget.enabled": "true",
 		"podTemplate.topologySpreadConstraints.topology.kubernetes.io/zone.minDomains":        "3",
 		"podTemplate.topologySpreadConstraints.topology.kubernetes.io/zone.whenUnsatisfiable": "DoNotSchedule",
@@ -122,6 +122,7 @@ func TestTheValuesOfNATSChartAreKeysOfIt(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, want string }{
 		"a key that it has not":  {"fileStore:", "filestore:", "the chart has no config.jetstream.filestore"},
 		"not encrypted":          {"      cipher: aes\n", "", "config.jetstream.merge.cipher"},
+		"no route is trusted":    {"tlsCA: {enabled: true", "tlsCA: {enabled: false", "tlsCA.enabled"},
 		"not synced":             {"sync_interval: always", "sync_interval: 2m", "config.jetstream.merge.sync_interval"},
 		"one server":             {"replicas: 3", "replicas: 1", "config.cluster.replicas"},
 		"two domains":            {"minDomains: 3", "minDomains: 2", "minDomains"},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/twinreel/twinreel/deploy/check/internal/repo"
 	"github.com/twinreel/twinreel/deploy/check/internal/runbooks"
+	"github.com/twinreel/twinreel/deploy/check/internal/tools"
 )
 
 // folder holds the operator's environment; TestMain makes it and removes it.
@@ -20,6 +21,9 @@ var folder string
 // fleet is started by the first test that needs it, and ended by TestMain.
 var fleet = sync.OnceValues(func() (*runbooks.Fleet, error) {
 	started = true
+	if err := tools.Commands(context.Background(), "curl", "openssl", "python3"); err != nil {
+		return nil, err
+	}
 	return runbooks.Start(context.Background(), folder)
 })
 

@@ -19,7 +19,8 @@ import (
 //   - the figures are those of the server that leads the consumer, which it looks for among the servers that the first one tells
 //     of, where it is one of several: a follower's are stale;
 //   - the lag is what is pending and what is not acknowledged, among it what waits for a timer;
-//   - where there is no such consumer it is the stream's last sequence.
+//   - where there is no such consumer, or nobody leads it, there is no figure, and after some of these the fallback decides. (Older
+//     ones took the whole stream for the lag of a consumer that is not there.)
 //
 // The servers are addressed by the host that each says clients may connect to, and by the port of the monitoring that was asked
 // first. Where servers do not say (the chart's noAdvertise) KEDA puts a server's name before the host that it was told, which is
@@ -30,10 +31,7 @@ type account struct {
 }
 
 type stream struct {
-	Name  string `json:"name"`
-	State struct {
-		LastSeq int64 `json:"last_seq"`
-	} `json:"state"`
+	Name      string     `json:"name"`
 	Consumers []consumer `json:"consumer_detail"`
 }
 
@@ -86,7 +84,7 @@ func Lag(ctx context.Context, monitoring, in, of, called string) (lag int64, by 
 		return 0, "", err
 	}
 	if servers > 1 {
-		if accounts, by, err = leader(ctx, monitoring, in, of, called, accounts); err != nil {
+		if accounts, by, err = leader(ctx, monitoring, in, of, called); err != nil {
 			return 0, "", err
 		}
 	}
@@ -95,13 +93,13 @@ func Lag(ctx context.Context, monitoring, in, of, called string) (lag int64, by 
 	case s.Name == "":
 		return 0, "", errors.New("stream not found")
 	case !found:
-		return s.State.LastSeq, by, nil
+		return 0, "", fmt.Errorf("consumer %q not found in stream %q", called, of)
 	}
 	return c.NumPending + c.NumAckPending, by, nil
 }
 
-// leader asks each server for its figures until one says that it leads the consumer; the first one's where none does.
-func leader(ctx context.Context, monitoring, in, of, called string, first []account) ([]account, string, error) {
+// leader asks each server for its figures until one says that it leads the consumer.
+func leader(ctx context.Context, monitoring, in, of, called string) ([]account, string, error) {
 	base, err := url.Parse(monitoring)
 	if err != nil {
 		return nil, "", err
@@ -132,7 +130,7 @@ func leader(ctx context.Context, monitoring, in, of, called string, first []acco
 			return accounts, is.Name, nil
 		}
 	}
-	return first, "", nil
+	return nil, "", fmt.Errorf("leader node not found for consumer %s", called)
 }
 
 func get(ctx context.Context, at string, into any) error {

@@ -14,6 +14,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/twinreel/twinreel/deploy/check/internal/tools"
 )
 
 // Tree is what was laid out below a folder.
@@ -98,6 +100,9 @@ func (t Tree) variables(service string) map[string]string {
 // Verify asks systemd's analyzer about all units below root. It only warns of much that matters, such as a misspelt name of a
 // restriction, so anything that it says is an error.
 func Verify(ctx context.Context, root string) error {
+	if err := tools.Commands(ctx, "systemd-analyze"); err != nil {
+		return err
+	}
 	args := []string{"verify", "--man=no", "--root=" + root, "twinreel.target"}
 	for _, s := range Services() {
 		args = append(args, "twinreel-"+s+".service")
