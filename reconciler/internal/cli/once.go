@@ -313,6 +313,14 @@ func scopeFlag(s plan.Scope) string {
 	return " --" + string(s)
 }
 
+// again is the same run's flags, for whoever is to type it once more.
+func again(s plan.Scope, flags onceFlags) string {
+	if flags.shorter {
+		return scopeFlag(s) + " --accept-shorter"
+	}
+	return scopeFlag(s)
+}
+
 // writeRunTable prints the findings for people.
 func (a *app) writeRunTable(p *plan.Plan) error {
 	var rows [][]string
@@ -362,7 +370,7 @@ func (a *app) sayRun(r reconcile.Result, flags onceFlags) {
 		a.say("plan %s: %d events would be sent again; nothing was changed", p.ID, p.Sends)
 	case r.Repair.Refused:
 		a.say("plan %s: %d events to be sent again are more than the %d that one run may send unasked. If this is right: reconciler once%s --approve %s",
-			p.ID, p.Sends, p.Cap(), scopeFlag(p.Scope), p.ID)
+			p.ID, p.Sends, p.Cap(), again(p.Scope, flags), p.ID)
 	case flags.approve != "" && flags.approve != p.ID.String():
 		a.say("plan %s, not the approved %s; it is below the cap, which needs no approval: %d events sent again", p.ID, flags.approve, r.Repair.Sent)
 	default:
