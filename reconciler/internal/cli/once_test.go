@@ -13,8 +13,11 @@ func TestTheHintHasTheFlagsOfTheRun(t *testing.T) {
 		shorter bool
 		want    string
 	}{
-		{plan.Full, false, ""}, {plan.New, false, " --new"}, {plan.Deep, false, " --deep"},
-		{plan.Full, true, " --accept-shorter"}, {plan.Deep, true, " --deep --accept-shorter"},
+		{plan.Full, false, ""},
+		{plan.New, false, " --new"},
+		{plan.Deep, false, " --deep"},
+		{plan.Full, true, " --accept-shorter"},
+		{plan.Deep, true, " --deep --accept-shorter"},
 	} {
 		if got := again(c.scope, onceFlags{shorter: c.shorter}); got != c.want {
 			t.Errorf("%s, %v: %q, want %q", c.scope, c.shorter, got, c.want)
