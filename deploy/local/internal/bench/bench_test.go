@@ -56,7 +56,7 @@ func TestRowsOfEveryKindPlay(t *testing.T) {
 	// Redis: a script is asked for by its hash, and sent with its text where that is not known yet.
 	for row, want := range map[string]map[string][2]float64{ // figure: least and most
 		// One streamed request and a sidecar; three blocks, their list and a sidecar; in one tier a look for an older sidecar. On a
-		// busy machine a probe write of several requests falls into the two recordings: it is no put of an object, nor a block.
+		// busy machine a probe write of several requests falls into the two recordings: it is no put of an object.
 		"copy-20MiB-sinks":  {"source": {2, 2}, "s3 put": {2, 2}, "s3": {2, 6}, "azure block": {3, 5}, "azure": {5, 9}, "redis": {6, 12}, "cpu ratio": {0.1, 50}},
 		"copy-16KiB-stores": {"source": {2, 2}, "redis": {6, 12}, "nats": {8, 40}, "peak MiB": {5, 200}},
 		"webhooks-64":       {"p99 ratio": {0.01, 100}, "ratio": {0.01, 10}},
