@@ -45,23 +45,13 @@ func Forgotten(ctx context.Context, log *audit.Log, known map[string]struct{}, d
 
 // proven returns the tombstone that a proven leaf tells of.
 func proven(ctx context.Context, log *audit.Log, key string) (erasure.Tombstone, error) {
-	found, err := log.FindIn(ctx, key)
-	if err != nil {
-		return erasure.Tombstone{}, err
-	}
-	for _, f := range found {
-		for _, l := range f.Leaves {
-			d := l.Data()
-			if l.Kind() != event.AuditForgotten || d.IdempotencyKey != key {
-				continue
-			}
-			if _, err := f.Prove(ctx, []audit.Leaf{l}); err != nil {
-				return erasure.Tombstone{}, err
-			}
+	leaves, doubts := log.Proven(ctx, key)
+	for _, l := range leaves {
+		if d := l.Data(); l.Kind() == event.AuditForgotten && d.IdempotencyKey == key {
 			return erasure.Tombstone{By: d.By, At: l.Stored.UTC(), Case: d.Case, Reason: d.Reason}, nil
 		}
 	}
-	return erasure.Tombstone{}, fmt.Errorf("no line of the log says that %s was forgotten", key)
+	return erasure.Tombstone{}, errors.Join(append(doubts, fmt.Errorf("no line of the log says that %s was forgotten", key))...)
 }
 
 // Refill makes tombstones again that were lost, of what the sealed log proves.
