@@ -27,6 +27,7 @@ type Config struct {
 	Cert     string          `env:"TWINREEL_NATS_CERT_FILE" meaning:"client certificate (PEM)"`
 	Key      string          `env:"TWINREEL_NATS_KEY_FILE" meaning:"its private key (PEM)"`
 	Replicas int             `env:"TWINREEL_NATS_REPLICAS" envDefault:"1" meaning:"replicas of streams and buckets: 1, 3 or 5"`
+	Peer     Peer
 }
 
 // Check implements settings.Checker.

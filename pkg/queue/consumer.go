@@ -52,13 +52,23 @@ const (
 
 // Consumer pulls the lanes of one tier: never more than there are free slots.
 type Consumer struct {
-	JS    jetstream.JetStream
-	Tier  tier.Tier
+	JS   jetstream.JetStream
+	Tier tier.Tier
+	// Peers says that it pulls the peer region's events, and has no backfill beside them: those are in the same lane.
+	Peers bool
 	Slots int // how many messages may be in hand
 	// Open says what may be pulled now; nil: all slots, and backfill's share. While it allows no slots nothing is pulled, so
 	// that the backlog waits in the stream and not in redelivery timers.
 	Open func() Allowance
 	Log  *zap.Logger
+}
+
+// first is the lane that it waits for.
+func (c *Consumer) first() Lane {
+	if c.Peers {
+		return PeerLane
+	}
+	return Live
 }
 
 // Allowance is how many messages may be in hand.

@@ -25,25 +25,27 @@ type Standing struct {
 
 // Inspect returns how everything that Provision makes is set up: buckets, streams, consumers. It changes nothing. The error
 // says that NATS did not answer.
-func Inspect(ctx context.Context, js jetstream.JetStream, s Sizes, replicas int) ([]Standing, error) {
+func (t Topology) Inspect(ctx context.Context, js jetstream.JetStream) ([]Standing, error) {
 	var out []Standing
-	for _, c := range buckets(replicas) {
+	for _, c := range buckets(t.Replicas) {
 		one, err := standing(ctx, js, "bucket", c.Bucket, bucketWant(c))
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, one)
 	}
-	for _, c := range streams(s, replicas) {
-		one, err := standing(ctx, js, "stream", c.Name, c)
+	for _, c := range append(streams(t.Sizes, t.Replicas), t.Peer.mirrors(t.Sizes, t.Replicas)...) {
+		kind, name := kindOf(c.Name)
+		one, err := standing(ctx, js, kind, name, c)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, one)
-		if c.Name != Recordings || one.Missing {
+		wants := map[string][]jetstream.ConsumerConfig{Recordings: consumers(), PeerRecordings: t.Peer.followers()}[c.Name]
+		if one.Missing {
 			continue
 		}
-		of, err := consumerStandings(ctx, js)
+		of, err := consumerStandings(ctx, js, c.Name, wants)
 		if err != nil {
 			return nil, err
 		}
@@ -100,16 +102,17 @@ func differs(is, want jetstream.StreamConfig) []string {
 	check(want.Duplicates == 0 || is.Duplicates == want.Duplicates, "knows duplicates for %s instead of %s", is.Duplicates, want.Duplicates)
 	check(is.DenyDelete || !want.DenyDelete, "lets messages be deleted")
 	check(is.DenyPurge || !want.DenyPurge, "lets itself be purged")
+	check(want.Mirror == nil || is.Mirror != nil && is.Mirror.External != nil && *is.Mirror.External == *want.Mirror.External, "is no mirror of the region that TWINREEL_PEER_DOMAIN names")
 	missing := slices.DeleteFunc(slices.Clone(want.Subjects), func(s string) bool { return slices.Contains(is.Subjects, s) })
 	check(len(missing) == 0, "does not take %s", strings.Join(missing, ", "))
 	return out
 }
 
-func consumerStandings(ctx context.Context, js jetstream.JetStream) ([]Standing, error) {
+func consumerStandings(ctx context.Context, js jetstream.JetStream, stream string, wants []jetstream.ConsumerConfig) ([]Standing, error) {
 	var out []Standing
-	for _, want := range consumers(0) {
+	for _, want := range wants {
 		one := Standing{Kind: "consumer", Name: want.Durable}
-		c, err := js.Consumer(ctx, Recordings, want.Durable)
+		c, err := js.Consumer(ctx, stream, want.Durable)
 		switch {
 		case errors.Is(err, jetstream.ErrConsumerNotFound):
 			one.Missing = true

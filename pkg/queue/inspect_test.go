@@ -15,7 +15,7 @@ import (
 // standings are those of all that is not as it should be, by kind and name.
 func standings(t *testing.T, js jetstream.JetStream, replicas int) map[string]queue.Standing {
 	t.Helper()
-	list, err := queue.Inspect(t.Context(), js, small(), replicas)
+	list, err := queue.Topology{Sizes: small(), Replicas: replicas}.Inspect(t.Context(), js)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func TestInspectFindsNothingInWhatWasJustProvisioned(t *testing.T) {
 	if _, err := queue.Provision(t.Context(), js, small(), 1); err != nil {
 		t.Fatal(err)
 	}
-	list, err := queue.Inspect(t.Context(), js, small(), 1)
+	list, err := queue.Topology{Sizes: small(), Replicas: 1}.Inspect(t.Context(), js)
 	if err != nil || len(list) != 12 {
 		t.Fatalf("got %d, %v", len(list), err)
 	}

@@ -56,15 +56,20 @@ func streams(s Sizes, replicas int) []jetstream.StreamConfig {
 	return []jetstream.StreamConfig{rec, dlq, audit}
 }
 
-// consumers returns the configuration of the four durable consumers.
-func consumers(replicas int) []jetstream.ConsumerConfig {
+// durable is the configuration of a worker's consumer.
+func durable(name string, subjects []string) jetstream.ConsumerConfig {
+	return jetstream.ConsumerConfig{
+		Durable: name, FilterSubjects: subjects, DeliverPolicy: jetstream.DeliverAllPolicy,
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: AckWait, MaxDeliver: -1, MaxAckPending: maxAckPending,
+	}
+}
+
+// consumers returns the configuration of the four durable consumers of the region's own events.
+func consumers() []jetstream.ConsumerConfig {
 	var out []jetstream.ConsumerConfig
 	for _, t := range tier.All() {
 		for _, l := range Lanes() {
-			out = append(out, jetstream.ConsumerConfig{
-				Durable: ConsumerName(t, l), FilterSubjects: consumerSubjects(t, l), Replicas: replicas, DeliverPolicy: jetstream.DeliverAllPolicy,
-				AckPolicy: jetstream.AckExplicitPolicy, AckWait: AckWait, MaxDeliver: -1, MaxAckPending: maxAckPending,
-			})
+			out = append(out, durable(ConsumerName(t, l), consumerSubjects(t, l)))
 		}
 	}
 	return out
@@ -94,11 +99,23 @@ type Change struct {
 	Action string `json:"action"` // created, updated or unchanged
 }
 
+// Topology is what decides how everything in JetStream is set up.
+type Topology struct {
+	Sizes    Sizes
+	Replicas int
+	Peer     Peer
+}
+
+// Provision is Topology.Provision of a region without a peer.
+func Provision(ctx context.Context, js jetstream.JetStream, s Sizes, replicas int) ([]Change, error) {
+	return Topology{Sizes: s, Replicas: replicas}.Provision(ctx, js)
+}
+
 // Provision creates or updates all streams, consumers and buckets. It may be repeated. When a step fails, what this call
 // created is removed and what it updated is set back, so that no half of it stays.
-func Provision(ctx context.Context, js jetstream.JetStream, s Sizes, replicas int) ([]Change, error) {
+func (t Topology) Provision(ctx context.Context, js jetstream.JetStream) ([]Change, error) {
 	p := provisioning{js: js}
-	err := p.run(ctx, s, replicas)
+	err := p.run(ctx, t)
 	if err == nil {
 		return p.done, nil
 	}
@@ -120,22 +137,26 @@ type provisioning struct {
 }
 
 // run makes RECORDINGS last of the streams: once it is there webhooks are taken, and nothing may then be missing.
-func (p *provisioning) run(ctx context.Context, s Sizes, replicas int) error {
-	all := streams(s, replicas)
-	slices.Reverse(all)
-	for _, c := range buckets(replicas) {
+func (p *provisioning) run(ctx context.Context, t Topology) error {
+	for _, c := range buckets(t.Replicas) {
 		if err := p.bucket(ctx, c); err != nil {
 			return fmt.Errorf("bucket %s: %w", c.Bucket, explain(err))
 		}
 	}
-	for _, c := range all {
+	for _, c := range slices.Backward(append(streams(t.Sizes, t.Replicas), t.Peer.mirrors(t.Sizes, t.Replicas)...)) {
 		if err := p.stream(ctx, c); err != nil {
-			return fmt.Errorf("stream %s: %w", c.Name, explain(err))
+			kind, name := kindOf(c.Name)
+			return fmt.Errorf("%s %s: %w", kind, name, explain(err))
 		}
 	}
-	for _, c := range consumers(0) {
-		if err := p.consumer(ctx, c); err != nil {
-			return fmt.Errorf("consumer %s: %w", c.Durable, explain(err))
+	for _, of := range []struct {
+		stream string
+		all    []jetstream.ConsumerConfig
+	}{{Recordings, consumers()}, {PeerRecordings, t.Peer.followers()}} {
+		for _, c := range of.all {
+			if err := p.consumer(ctx, of.stream, c); err != nil {
+				return fmt.Errorf("consumer %s: %w", c.Durable, explain(err))
+			}
 		}
 	}
 	return nil
@@ -156,12 +177,13 @@ func (p *provisioning) removeEmpty(name string) func(context.Context) error {
 }
 
 func (p *provisioning) stream(ctx context.Context, c jetstream.StreamConfig) error {
+	kind, name := kindOf(c.Name)
 	old, err := p.js.Stream(ctx, c.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		if _, err = p.js.CreateStream(ctx, c); err != nil {
 			return err
 		}
-		p.note("stream", c.Name, "created", p.removeEmpty(c.Name))
+		p.note(kind, name, "created", p.removeEmpty(c.Name))
 		return nil
 	}
 	if err != nil {
@@ -172,21 +194,21 @@ func (p *provisioning) stream(ctx context.Context, c jetstream.StreamConfig) err
 	if err != nil {
 		return err
 	}
-	p.note("stream", c.Name, changed(was, now.CachedInfo().Config), func(ctx context.Context) error {
+	p.note(kind, name, changed(was, now.CachedInfo().Config), func(ctx context.Context) error {
 		_, err := p.js.UpdateStream(ctx, was)
 		return err
 	})
 	return nil
 }
 
-func (p *provisioning) consumer(ctx context.Context, c jetstream.ConsumerConfig) error {
-	old, err := p.js.Consumer(ctx, Recordings, c.Durable)
+func (p *provisioning) consumer(ctx context.Context, stream string, c jetstream.ConsumerConfig) error {
+	old, err := p.js.Consumer(ctx, stream, c.Durable)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		if _, err = p.js.CreateConsumer(ctx, Recordings, c); err != nil {
+		if _, err = p.js.CreateConsumer(ctx, stream, c); err != nil {
 			return err
 		}
 		p.note("consumer", c.Durable, "created", func(ctx context.Context) error {
-			err := p.js.DeleteConsumer(ctx, Recordings, c.Durable)
+			err := p.js.DeleteConsumer(ctx, stream, c.Durable)
 			if errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrConsumerNotFound) {
 				return nil
 			}
@@ -198,12 +220,12 @@ func (p *provisioning) consumer(ctx context.Context, c jetstream.ConsumerConfig)
 		return err
 	}
 	was := old.CachedInfo().Config
-	now, err := p.js.UpdateConsumer(ctx, Recordings, c)
+	now, err := p.js.UpdateConsumer(ctx, stream, c)
 	if err != nil {
 		return err
 	}
 	p.note("consumer", c.Durable, changed(was, now.CachedInfo().Config), func(ctx context.Context) error {
-		_, err := p.js.UpdateConsumer(ctx, Recordings, was)
+		_, err := p.js.UpdateConsumer(ctx, stream, was)
 		return err
 	})
 	return nil

@@ -137,8 +137,9 @@ func (p *puller) round(n int, allowed Allowance) (rest int, err error) {
 		}
 		p.looked, p.more, empty = time.Now(), n-rest == share, rest == n
 	}
+	first := p.first()
 	if rest > 0 {
-		if rest, err = p.pull(Live, rest, rest, jetstream.Consumer.FetchNoWait); err != nil {
+		if rest, err = p.pull(first, rest, rest, jetstream.Consumer.FetchNoWait); err != nil {
 			return rest, err
 		}
 	}
@@ -150,7 +151,7 @@ func (p *puller) round(n int, allowed Allowance) (rest int, err error) {
 	if rest < n {
 		return rest, nil
 	}
-	return p.pull(Live, rest, rest, func(c jetstream.Consumer, n int) (jetstream.MessageBatch, error) {
+	return p.pull(first, rest, rest, func(c jetstream.Consumer, n int) (jetstream.MessageBatch, error) {
 		return c.Fetch(n, jetstream.FetchMaxWait(pullWait))
 	})
 }
@@ -172,7 +173,7 @@ func (p *puller) pull(lane Lane, slots, n int, fetch func(jetstream.Consumer, in
 	}
 	consumer := p.lanes[lane]
 	if consumer == nil {
-		if consumer, err = p.JS.Consumer(p.drain, Recordings, ConsumerName(p.Tier, lane)); err != nil {
+		if consumer, err = p.JS.Consumer(p.drain, streamOf(lane), ConsumerName(p.Tier, lane)); err != nil {
 			return slots, err
 		}
 		p.lanes[lane] = consumer

@@ -63,7 +63,7 @@ func LetterSubject(t tier.Tier) string { return "recordings.dlq." + t.String() }
 // AuditSubject is where an audit event of that kind and tier (or "all") is published.
 func AuditSubject(kind, tier string) string { return "audit." + kind + "." + tier }
 
-// Lane is one of a tier's two durable consumers.
+// Lane is one of a tier's durable consumers.
 type Lane string
 
 // The lanes.
@@ -72,21 +72,25 @@ const (
 	Backfill Lane = "backfill" // what was routed to the sibling alone
 )
 
-// Lanes returns both lanes, live first.
+// Lanes returns both lanes of the region's own events, live first.
 func Lanes() [2]Lane { return [2]Lane{Live, Backfill} }
 
 // ConsumerName is the durable consumer of tier t for that lane.
 func ConsumerName(t tier.Tier, l Lane) string {
-	if l == Backfill {
-		return t.String() + "-backfill"
+	switch l {
+	case Backfill, PeerLane:
+		return t.String() + "-" + string(l)
 	}
 	return t.String()
 }
 
 // consumerSubjects are what that consumer takes.
 func consumerSubjects(t tier.Tier, l Lane) []string {
-	if l == Backfill {
+	switch l {
+	case Backfill:
 		return []string{CompletedSubject(Route(t.Sibling()))}
+	case PeerLane: // also what was routed to the sibling alone: it is old enough to be backfill
+		return []string{CompletedSubject(Both), CompletedSubject(Primary), CompletedSubject(Backup), RedriveSubject(t)}
 	}
 	return []string{CompletedSubject(Both), CompletedSubject(Route(t)), RedriveSubject(t)}
 }

@@ -33,6 +33,9 @@ const (
 	Bin              = "TWINREEL_TEST_BIN"
 )
 
+// Domain is the JetStream domain of the test server: tests of what follows a peer region have it follow itself.
+const Domain = "test"
+
 // NATSPassword is the password of every test account on the test server.
 const NATSPassword = "test"
 

@@ -158,7 +158,7 @@ func (c *Copier) stillAgreed(ctx context.Context, job Job, held digest.Held) (di
 	if err != nil {
 		return digest.Held{}, unanswered(err)
 	}
-	if now.Revision == held.Revision || (now.Digest == held.Digest && now.ObjectKey == held.ObjectKey && !now.Forgotten) {
+	if now.Digest == held.Digest && now.ObjectKey == held.ObjectKey && !now.Forgotten {
 		return now, nil
 	}
 	if err := c.audit(ctx, job, held.Digest, objstore.Info{}, Outcome(event.AuditConflict)); err != nil {

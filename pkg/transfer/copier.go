@@ -36,6 +36,10 @@ const (
 // ErrHeld is returned when another worker holds the recording's claim in this tier: come again later, uncounted.
 var ErrHeld = errors.New("another worker is at this recording")
 
+// ErrAwaitsCopy is returned of a peer's recording whose sibling copy was made there, while nobody here knows what was agreed
+// on: whatever the platform gives now could be other bytes. A redrive brings that copy; until then it waits, uncounted.
+var ErrAwaitsCopy = errors.New("the other region made the sibling's copy, and what was agreed on is not known here: it waits for a redrive from that copy")
+
 // Auditor publishes an audit event and returns once it is acknowledged.
 type Auditor interface {
 	Audit(ctx context.Context, a event.Audit) error
@@ -58,6 +62,10 @@ type Copier struct {
 	Now       func() time.Time
 	Log       *zap.Logger
 
+	// Elsewhere is set where the recordings are the peer region's: it reports whether the sibling's copy was made there, as far
+	// as its log has come over. What is found of them in the store has mostly been brought to its end there, and is not again.
+	Elsewhere func(ctx context.Context, job Job) (bool, error)
+
 	pace pace
 }
 
@@ -65,6 +73,7 @@ type Copier struct {
 type Job struct {
 	Event   event.Event
 	Message ledger.Message // which message of which stream
+	Stored  time.Time      // when its home's stream took it
 	// Again says that the tier may have the recording already (a redelivery, a redrive): look before fetching.
 	Again bool
 }
@@ -100,6 +109,9 @@ func (c *Copier) Copy(ctx context.Context, job Job) (Result, error) {
 	} else if gone, err := c.forgotten(ctx, job); gone || err != nil {
 		return Result{Outcome: Forgotten}, hold.cause(err)
 	}
+	if err := c.elsewhere(ctx, job); err != nil {
+		return Result{}, hold.cause(err)
+	}
 	staged, held, err := c.obtain(ctx, job, hold)
 	if err != nil {
 		return Result{}, hold.cause(err)
@@ -133,6 +145,11 @@ func (c *Copier) complete(ctx context.Context, job Job, hold *hold, held digest.
 	if err := c.writeSidecar(ctx, job, held); err != nil {
 		return Result{}, err
 	}
+	return c.report(ctx, job, hold, held, found, outcome)
+}
+
+// report tells the log, and then the ledger, of a copy that is whole.
+func (c *Copier) report(ctx context.Context, job Job, hold *hold, held digest.Held, found objstore.Info, outcome Outcome) (Result, error) {
 	found.Modified = c.stored(found, outcome)
 	if err := c.audit(ctx, job, held.Digest, found, outcome); err != nil {
 		return Result{}, err

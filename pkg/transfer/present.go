@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/twinreel/twinreel/pkg/digest"
+	"github.com/twinreel/twinreel/pkg/fault"
 	"github.com/twinreel/twinreel/pkg/objstore"
 )
 
@@ -39,8 +40,49 @@ func (c *Copier) present(ctx context.Context, job Job, hold *hold) (res Result, 
 	if err != nil {
 		return Result{}, false, err
 	}
+	if explained, err := c.explained(ctx, job, held); explained || err != nil {
+		if err == nil {
+			res, err = c.report(ctx, job, hold, held, info, outcome)
+		}
+		return res, err == nil, err
+	}
 	res, err = c.complete(ctx, job, hold, held, info, outcome)
 	return res, err == nil, err
+}
+
+// explained reports whether a peer's recording has its sidecar here: then it has its tags, too.
+func (c *Copier) explained(ctx context.Context, job Job, held digest.Held) (bool, error) {
+	if c.Elsewhere == nil {
+		return false, nil
+	}
+	there, err := c.sidecar(ctx, job)
+	if errors.Is(err, objstore.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && there.Digest == held.Digest && there.ObjectKey == held.ObjectKey, err
+}
+
+// elsewhere keeps a peer's recording from being agreed on anew where its sibling copy was made there: what was agreed on then
+// has not come over, or was withdrawn as both copies were confirmed and this tier lost its own since. ErrAwaitsCopy.
+func (c *Copier) elsewhere(ctx context.Context, job Job) error {
+	if c.Elsewhere == nil || job.Event.Redrive() && job.Event.Data.CopyFrom != nil {
+		return nil
+	}
+	_, err := c.Agreement.Get(ctx, job.key())
+	switch {
+	case err == nil:
+		return nil // whoever fetches it now is held to that
+	case !errors.Is(err, digest.ErrNoEntry):
+		return unanswered(err)
+	}
+	made, err := c.Elsewhere(ctx, job)
+	switch {
+	case err != nil:
+		return unanswered(err)
+	case made:
+		return fault.New(fault.Transient, fault.Sibling, "agree on the digest", ErrAwaitsCopy)
+	}
+	return nil
 }
 
 // expected returns what the tier must hold, as far as anybody knows: the digest entry, else the own sidecar, else the

@@ -23,6 +23,7 @@ type Config struct {
 	Source  mediasource.Config
 	Breaker breaker.Config
 	Health  Health
+	Follow  Follow
 }
 
 // Work bounds what a worker does at once, and how often it tries.

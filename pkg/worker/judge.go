@@ -93,6 +93,9 @@ func (w *Worker) judge(ctx context.Context, d queue.Delivery, e event.Event, err
 		w.log(d, e).Debug("another worker is at it", zap.Duration("again_in", heldDelay))
 		return &queue.Later{After: heldDelay, Err: err}
 	}
+	if errors.Is(err, transfer.ErrAwaitsCopy) {
+		return w.awaits(d, e, err)
+	}
 	if errors.Is(err, errShut) {
 		return w.park(d, e, err)
 	}

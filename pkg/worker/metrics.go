@@ -13,9 +13,10 @@ import (
 
 // Outcomes of a delivery that are not a copy's.
 const (
-	outcomeRetry  = "retry"  // handed back for a failure
-	outcomeDead   = "dead"   // given up: a dead letter
-	outcomeParked = "parked" // handed back because the tier is
+	outcomeRetry  = "retry"       // handed back for a failure
+	outcomeDead   = "dead"        // given up: a dead letter
+	outcomeParked = "parked"      // handed back because the tier is
+	outcomeAwaits = "awaits_copy" // a peer's recording that waits for a redrive
 )
 
 // metrics are what a worker counts.
@@ -79,7 +80,7 @@ func newMetrics(reg prometheus.Registerer, t tier.Tier, buffers *transfer.Buffer
 	reg.MustRegister(m.deliveries, m.dead, m.bytes, duration, m.inflight, m.first, m.redundancy, m.refusing, used)
 	for _, o := range []string{
 		string(transfer.Stored), string(transfer.AlreadyPresent), string(transfer.AcceptedUnverified),
-		string(transfer.Duplicate), string(transfer.Forgotten), outcomeRetry, outcomeDead, outcomeParked, linkExpired,
+		string(transfer.Duplicate), string(transfer.Forgotten), outcomeRetry, outcomeDead, outcomeParked, outcomeAwaits, linkExpired,
 	} {
 		m.deliveries.WithLabelValues(o)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/twinreel/twinreel/pkg/digest"
 	"github.com/twinreel/twinreel/pkg/ledger/redisledger"
 	"github.com/twinreel/twinreel/pkg/mediasource"
 	"github.com/twinreel/twinreel/pkg/objstore"
@@ -51,7 +52,8 @@ func Run(ctx context.Context, s *service.Service, c Config, t tier.Tier, store o
 		return err
 	}
 	defer flush(nc)
-	ready := queue.Provisioned(js, c.NATS.Replicas, queue.Recordings, queue.DeadLetters, queue.Audit, queue.BucketStream(queue.Digests))
+	needs := append([]string{queue.Recordings, queue.DeadLetters, queue.Audit, queue.BucketStream(queue.Digests)}, c.NATS.Peer.Streams()...)
+	ready := queue.Provisioned(js, c.NATS.Replicas, needs...)
 	s.Check("streams", true, ready) // first: connected is not yet ready
 	s.Check("nats", true, queue.Reachable(nc))
 
@@ -75,9 +77,13 @@ func Run(ctx context.Context, s *service.Service, c Config, t tier.Tier, store o
 	s.Check("breaker", false, k.passes)
 	s.Check("tier", false, k.stands)
 
-	agreed, err := agreement(ctx, js, ready, s.Log)
+	own, peer, err := agreement(ctx, js, c.NATS.Peer.Known(), ready, s.Log)
 	if err != nil {
 		return nil // told to stop while it waited
+	}
+	agreed := own
+	if c.NATS.Peer.Known() {
+		agreed = &digest.Regions{Own: own, Peer: peer.digests}
 	}
 	sick := newSickHosts(c.Breaker)
 	api, err := platform.New(c.Source.Platform, redis, func(variable, text string) {
@@ -99,6 +105,11 @@ func Run(ctx context.Context, s *service.Service, c Config, t tier.Tier, store o
 	board := queue.NewBoard(nc, js)
 	watcher := queue.NewWatcher(board, s.Log)
 	tell := newTeller(k, board, watcher.Standings)
-	w.consume(ctx, s.Drain(), js, watcher.Run, tell.run)
+	beside := []func(context.Context){watcher.Run, tell.run}
+	if c.NATS.Peer.Known() {
+		f := w.follow(nc, own, peer, c.Follow.After)
+		beside = append(beside, func(ctx context.Context) { f.run(ctx, s.Drain(), js) })
+	}
+	w.consume(ctx, s.Drain(), js, beside...)
 	return nil
 }

@@ -39,7 +39,12 @@ func message(d queue.Delivery) ledger.Message {
 }
 
 func (w *Worker) job(d queue.Delivery, e event.Event) transfer.Job {
-	return transfer.Job{Event: e, Message: message(d), Again: d.Count > 1 || e.Redrive()}
+	return transfer.Job{Event: e, Message: message(d), Stored: d.Stored, Again: d.Count > 1 || e.Redrive() || w.late(d)}
+}
+
+// late says that the peer region may have done the event by now.
+func (w *Worker) late(d queue.Delivery) bool {
+	return w.config.NATS.Peer.Known() && w.copier.Now().Sub(d.Stored) >= w.config.Follow.After
 }
 
 // log returns the logger with the fields that every line about a delivery has.
@@ -123,9 +128,9 @@ const (
 	flushTimeout     = time.Second // less than a program has to end after its drain time-out
 )
 
-// agreement waits until everything that the worker needs in JetStream exists, and opens the digests' bucket. It logs
+// agreement waits until everything that the worker needs in JetStream exists, and opens the digests' bucket, and the peer's. It logs
 // what it waits for, once for each new reason.
-func agreement(ctx context.Context, js jetstream.JetStream, ready func(context.Context) error, log *zap.Logger) (digest.Agreement, error) {
+func agreement(ctx context.Context, js jetstream.JetStream, hasPeer bool, ready func(context.Context) error, log *zap.Logger) (own digest.Agreement, peer peerBuckets, err error) {
 	said := ""
 	for ctx.Err() == nil {
 		try, cancel := context.WithTimeout(ctx, agreementTimeout)
@@ -134,9 +139,12 @@ func agreement(ctx context.Context, js jetstream.JetStream, ready func(context.C
 		if err == nil {
 			kv, err = js.KeyValue(try, queue.Digests)
 		}
+		if err == nil && hasPeer {
+			peer, err = openPeer(try, js)
+		}
 		cancel()
 		if err == nil {
-			return digest.NewKV(kv, agreementTimeout), nil
+			return digest.NewKV(kv, agreementTimeout), peer, nil
 		}
 		if text := fault.Text(err); text != said {
 			log.Warn("waiting for JetStream", zap.String("for", text))
@@ -147,7 +155,7 @@ func agreement(ctx context.Context, js jetstream.JetStream, ready func(context.C
 		case <-time.After(startPause):
 		}
 	}
-	return nil, ctx.Err()
+	return nil, peer, ctx.Err()
 }
 
 // flush sees hand-backs off before the connection closes.

@@ -18,6 +18,18 @@ var Permissions string
 // Provisioner is the user of `reconciler provision`. Every other user has its program's name.
 const Provisioner = "provisioner"
 
+// Region is the user of a peer region's servers, where there are two regions, and RegionFile the file of its permissions, which
+// RegionPermissions is.
+const (
+	Region     = "region"
+	RegionFile = "region.conf"
+)
+
+// RegionPermissions is the file.
+//
+//go:embed region.conf
+var RegionPermissions string
+
 // Users are the users that Permissions has permissions for.
 func Users() []string {
 	return []string{"ingress", "worker-primary", "worker-backup", "reconciler", Provisioner}

@@ -76,7 +76,7 @@ func (a *app) runProvision(ctx context.Context, s config.Provision) error {
 				"or lower --per-day or TWINREEL_*_MAX_BYTES", room)
 		}
 	}
-	changes, err := queue.Provision(ctx, conn.js, s.Sizes, s.NATS.Replicas)
+	changes, err := queue.Topology{Sizes: s.Sizes, Replicas: s.NATS.Replicas, Peer: s.NATS.Peer}.Provision(ctx, conn.js)
 	if err != nil {
 		return fmt.Errorf("provision (everything is set back as it was, unless said otherwise): %w", err)
 	}

@@ -72,7 +72,7 @@ func (w *ward) nats(ctx context.Context) []doctor.Check {
 	}
 	defer conn.close()
 	part := doctor.NATS{
-		JS: conn.js, Sizes: s.Sizes, Replicas: s.NATS.Replicas, Monitor: s.Room.Monitor, Client: &http.Client{Timeout: monitorTimeout},
+		JS: conn.js, Sizes: s.Sizes, Replicas: s.NATS.Replicas, Peer: s.NATS.Peer, Monitor: s.Room.Monitor, Client: &http.Client{Timeout: monitorTimeout},
 	}
 	found := part.Examine(ctx)
 	if r := apart.refusal.Load(); r != nil {

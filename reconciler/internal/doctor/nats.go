@@ -18,6 +18,7 @@ type NATS struct {
 	JS       jetstream.JetStream
 	Sizes    queue.Sizes
 	Replicas int
+	Peer     queue.Peer
 	Monitor  string // address of a server's monitoring endpoint, "" for none
 	Client   *http.Client
 }
@@ -27,7 +28,7 @@ const provisionAgain = "run reconciler provision"
 // Examine implements Part.
 func (n NATS) Examine(ctx context.Context) []Check {
 	began := time.Now()
-	all, err := queue.Inspect(ctx, n.JS, n.Sizes, n.Replicas)
+	all, err := queue.Topology{Sizes: n.Sizes, Replicas: n.Replicas, Peer: n.Peer}.Inspect(ctx, n.JS)
 	if err != nil {
 		return Away("nats", err)
 	}

@@ -22,6 +22,8 @@ type balancer struct {
 	url    string
 	stop   context.CancelFunc
 	asking sync.WaitGroup
+	// inOrder has the first that is ready get all, as a name does that leads to another region while the first is not well.
+	inOrder bool // set before the first request
 
 	mu    sync.Mutex
 	all   []*fleet.Program
@@ -61,6 +63,9 @@ func (lb *balancer) choose() string {
 	defer lb.mu.Unlock()
 	if len(lb.ready) == 0 {
 		return "127.0.0.1:1"
+	}
+	if lb.inOrder {
+		return lb.ready[0]
 	}
 	lb.next++
 	return lb.ready[lb.next%len(lb.ready)]

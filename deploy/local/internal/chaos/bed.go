@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -29,6 +30,7 @@ type bed struct {
 	world stack.World
 
 	fleet    *fleet.Fleet
+	secret   string // of its webhooks
 	platform *platform.Platform
 	queue    *queueView
 	watch    *story.Watch
@@ -38,6 +40,7 @@ type bed struct {
 
 	cluster   *stack.Cluster   // in place of the one NATS server; then there is no line to it
 	sentinels *stack.Sentinels // in place of the one Redis
+	regions   *stack.Regions   // the bed is on the first, over the same stores
 	balancer  *balancer
 
 	ingress, primary, backup *fleet.Program
@@ -74,10 +77,14 @@ func (c Config) openBed(ctx context.Context, s *stack.Stack, w stack.World, row 
 	if err := b.lines(); err != nil {
 		return b, err
 	}
-	secret, env := rand.Text(), settings(row.settings)
+	secret, env := cmp.Or(row.secret, rand.Text()), settings(row.settings)
 	if b.sentinels != nil {
 		maps.Copy(env, b.sentinels.Env)
 	}
+	if b.regions != nil {
+		maps.Copy(env, b.regions.East.Settings())
+	}
+	b.secret = secret
 	b.fleet, err = fleet.New(fleet.Config{
 		Bin: c.Bin, Dir: dir, World: b.world, WebhookSecret: secret, Env: env,
 	})
@@ -153,6 +160,11 @@ func (b *bed) startAll(ctx context.Context) (err error) {
 	if err := b.provision(ctx); err != nil {
 		return err
 	}
+	return b.startPrograms(ctx)
+}
+
+// startPrograms starts one instance of each program.
+func (b *bed) startPrograms(ctx context.Context) (err error) {
 	for _, p := range []struct {
 		at   **fleet.Program
 		name string

@@ -50,11 +50,15 @@ func (b *bed) prove(ctx context.Context) error {
 
 // proveStores lets the independent reader read every byte of both stores.
 func (b *bed) proveStores(ctx context.Context) error {
+	return b.compare(ctx, outside.FromPlatform(b.platform))
+}
+
+// compare holds both stores against what they must have.
+func (b *bed) compare(ctx context.Context, truth []outside.Truth) error {
 	stores, err := outside.Of(b.world)
 	if err != nil {
 		return err
 	}
-	truth := outside.FromPlatform(b.platform)
 	report, err := outside.Reader{Stores: stores, Parallel: 2}.Compare(ctx, truth)
 	if err != nil {
 		return err

@@ -16,8 +16,9 @@ import (
 
 // queueView is the runner's own look at the queue. It outlives every absence of NATS.
 type queueView struct {
-	nc *nats.Conn
-	js jetstream.JetStream
+	nc    *nats.Conn
+	js    jetstream.JetStream
+	peers bool // it follows another region
 }
 
 func viewQueue(a stack.NATSAccess) (*queueView, error) {
@@ -31,7 +32,7 @@ func viewQueue(a stack.NATSAccess) (*queueView, error) {
 		nc.Close()
 		return nil, fmt.Errorf("connect to NATS to look at the queue: %w", err)
 	}
-	return &queueView{nc, js}, nil
+	return &queueView{nc: nc, js: js}, nil
 }
 
 func (q *queueView) close() {
@@ -44,9 +45,13 @@ func (q *queueView) close() {
 func (q *queueView) left(ctx context.Context) (waiting, inHand int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
+	lanes := map[queue.Lane]string{queue.Live: queue.Recordings, queue.Backfill: queue.Recordings}
+	if q.peers {
+		lanes[queue.PeerLane] = queue.PeerRecordings
+	}
 	for _, t := range tier.All() {
-		for _, lane := range queue.Lanes() {
-			c, err := q.js.Consumer(ctx, queue.Recordings, queue.ConsumerName(t, lane))
+		for lane, stream := range lanes {
+			c, err := q.js.Consumer(ctx, stream, queue.ConsumerName(t, lane))
 			if err != nil {
 				return 0, 0, err
 			}
@@ -78,7 +83,12 @@ func (q *queueView) settle(ctx context.Context) error {
 
 // recordings counts the events in RECORDINGS by idempotency key.
 func (q *queueView) recordings(ctx context.Context, keyOf func([]byte) string) (map[string]int, error) {
-	s, err := q.js.Stream(ctx, queue.Recordings)
+	return q.events(ctx, queue.Recordings, keyOf)
+}
+
+// events counts the events in a stream by idempotency key.
+func (q *queueView) events(ctx context.Context, stream string, keyOf func([]byte) string) (map[string]int, error) {
+	s, err := q.js.Stream(ctx, stream)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +97,7 @@ func (q *queueView) recordings(ctx context.Context, keyOf func([]byte) string) (
 	if n == 0 {
 		return all, nil
 	}
-	c, err := q.js.OrderedConsumer(ctx, queue.Recordings, jetstream.OrderedConsumerConfig{})
+	c, err := q.js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{})
 	if err != nil {
 		return nil, err
 	}
@@ -104,4 +114,15 @@ func (q *queueView) recordings(ctx context.Context, keyOf func([]byte) string) (
 		all[keyOf(m.Data())]++
 	}
 	return all, nil
+}
+
+// last is a stream's last sequence.
+func (q *queueView) last(ctx context.Context, stream string) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	s, err := q.js.Stream(ctx, stream)
+	if err != nil {
+		return 0, err
+	}
+	return s.CachedInfo().State.LastSeq, nil
 }

@@ -28,6 +28,7 @@ type Row struct {
 	on       place
 	settings map[string]string // of all programs, beside the bed's own
 	platform platform.Config
+	secret   string                                  // of its webhooks; "": one is made
 	servers  func(ctx context.Context, b *bed) error // starts more servers than the usual ones, and puts the bed on them
 	unproven bool                                    // the row judges by itself, and nothing has to be whole in the end
 	manual   bool                                    // the row starts the programs by itself
@@ -58,7 +59,7 @@ func (r Result) Green() bool { return len(r.Wrong) == 0 && r.Absent == "" }
 
 // Rows returns the whole matrix. The power is cut so many times.
 func Rows(cuts int) []Row {
-	return slices.Concat(natsRows(), redisRows(), s3Rows(), azureRows(), sourceRows(), killRows(), programRows(), fleetRows(), clusterRows(), powerRows(cuts))
+	return slices.Concat(natsRows(), redisRows(), s3Rows(), azureRows(), sourceRows(), killRows(), programRows(), fleetRows(), clusterRows(), regionRows(), powerRows(cuts))
 }
 
 // Choose returns the rows whose names begin with one of the words; without words all, or those of the short form.

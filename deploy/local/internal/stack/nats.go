@@ -13,6 +13,7 @@ import (
 	"github.com/twinreel/twinreel/deploy/local/internal/process"
 	"github.com/twinreel/twinreel/deploy/local/internal/tools"
 	"github.com/twinreel/twinreel/deploy/local/natsserver"
+	"github.com/twinreel/twinreel/pkg/testenv"
 )
 
 // Login is a user of NATS.
@@ -47,7 +48,7 @@ func (s *Stack) describeNATS(set tools.Set, port, monitor int) error {
 	for _, user := range natsserver.Users() {
 		s.NATSAccess.Logins[user] = Login{user, secret(16)}
 	}
-	s.natsConf = natsConf{name: "local", dir: dir, port: port, monitor: monitor, certificate: s.natsCertificate, access: s.NATSAccess}
+	s.natsConf = natsConf{name: "local", dir: dir, port: port, monitor: monitor, certificate: s.natsCertificate, access: s.NATSAccess, domain: testenv.Domain}
 	if err := s.Sync(true); err != nil {
 		return err
 	}

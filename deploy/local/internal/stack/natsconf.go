@@ -23,6 +23,8 @@ type natsConf struct {
 	sync          string // when writes are synced to disk
 	certificate   Pair
 	access        NATSAccess
+	domain        string // of its JetStream, "" for none
+	region        *Login // of a peer region's servers, nil for none
 	more          string // lines of its own
 }
 
@@ -31,6 +33,9 @@ func (c natsConf) file() string { return filepath.Join(c.dir, "nats.conf") }
 // write puts the configuration, and the permissions that it includes, into the server's folder.
 func (c natsConf) write() error {
 	err := os.WriteFile(filepath.Join(c.dir, natsserver.File), []byte(natsserver.Permissions), 0o600)
+	if err == nil && c.region != nil {
+		err = os.WriteFile(filepath.Join(c.dir, natsserver.RegionFile), []byte(natsserver.RegionPermissions), 0o600)
+	}
 	if err == nil {
 		err = os.WriteFile(c.file(), []byte(c.text()), 0o600)
 	}
@@ -45,11 +50,22 @@ func (c natsConf) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "include %q\nserver_name: %s\nlisten: %q\nhttp: %q\n%s", natsserver.File, c.name, loopback(c.port), loopback(c.monitor), c.more)
 	// Accounts reserve what their streams may grow to, and there are many of them: the sum is far beyond this disk.
-	fmt.Fprintf(&b, "jetstream { store_dir: %q, sync_interval: %q, max_file_store: 1TB, max_memory_store: 1GB }\n", c.dir, c.sync)
+	if c.region != nil {
+		fmt.Fprintf(&b, "include %q\n", natsserver.RegionFile)
+	}
+	domain := ""
+	if c.domain != "" {
+		domain = ", domain: " + c.domain
+	}
+	fmt.Fprintf(&b, "jetstream { store_dir: %q, sync_interval: %q, max_file_store: 1TB, max_memory_store: 1GB%s }\n", c.dir, c.sync, domain)
 	// Whose address says tls gets TLS; tests of single packages do without, which no server in production should allow.
 	fmt.Fprintf(&b, "tls { cert_file: %q, key_file: %q, timeout: 5 }\nallow_non_tls: true\n", c.certificate.Cert, c.certificate.Key)
 	fmt.Fprintf(&b, "system_account: SYS\naccounts {\n  SYS: { users: [{user: %s, password: %q}] }\n", a.SystemUser, a.SystemPassword)
-	account(&b, "TWINREEL", Login{a.User, a.Password}, a.Logins)
+	programs := maps.Clone(a.Logins)
+	if c.region != nil {
+		programs[natsserver.Region] = *c.region
+	}
+	account(&b, "TWINREEL", Login{a.User, a.Password}, programs)
 	for n := 1; n <= testAccounts; n++ {
 		w := testAccess(a, n)
 		account(&b, w.User, Login{w.User, w.Password}, w.Logins)

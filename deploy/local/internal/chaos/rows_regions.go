@@ -1,0 +1,230 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/twinreel/twinreel/deploy/local/internal/fleet"
+	"github.com/twinreel/twinreel/deploy/local/internal/outside"
+	"github.com/twinreel/twinreel/deploy/local/internal/platform"
+	"github.com/twinreel/twinreel/deploy/local/internal/stack"
+	"github.com/twinreel/twinreel/pkg/queue"
+)
+
+// followAfter stands for the 15 minutes after which a region looks at what the other accepted.
+const followAfter = 5 * time.Second
+
+// regionRows are what can go wrong with two regions, each a whole fleet on its own NATS and Redis, over the same stores.
+func regionRows() []Row {
+	return []Row{
+		{
+			Name: "region-lost", Group: "Regions", on: alone, manual: true, unproven: true, servers: onRegions, settings: regionSettings(),
+			platform: platform.Config{Retries: 3, RetryDelay: 15 * time.Second},
+			Injected: "two regions; all of the first killed (-9) in the middle of a burst: NATS, Redis, every program; the name leads to the second then; " +
+				"later the first returns",
+			Seen: "every webhook is taken within its three retries; what had come over is whole without the first; nothing is doubled when it returns",
+			play: loseRegion,
+		},
+	}
+}
+
+// regionSettings are what the programs of both regions are told.
+func regionSettings() map[string]string {
+	return map[string]string{"TWINREEL_PEER_AFTER": followAfter.String()}
+}
+
+// onRegions puts the bed on the first of two regions.
+func onRegions(ctx context.Context, b *bed) (err error) {
+	if b.regions, err = b.stack.StartRegions(ctx, b.world); err == nil {
+		b.world = b.regions.East.World
+	}
+	return err
+}
+
+// region is one of two regions: a bed on its servers, and what else of it can be killed.
+type region struct {
+	*bed
+	at *stack.Region
+}
+
+// openRegions starts both fleets.
+func (b *bed) openRegions(ctx context.Context) (first, second *region, err error) {
+	other, err := b.beside(ctx, b.regions.West)
+	if err != nil {
+		return nil, nil, err
+	}
+	first, second = &region{b, b.regions.East}, &region{other, b.regions.West}
+	for _, r := range []*region{first, second} {
+		if err := r.provision(ctx); err != nil {
+			return nil, nil, err
+		}
+		r.queue.peers = true
+	}
+	var both sync.WaitGroup
+	errs := make([]error, 2)
+	for i, r := range []*region{first, second} {
+		both.Go(func() { errs[i] = r.startPrograms(ctx) })
+	}
+	both.Wait()
+	return first, second, errors.Join(errs...)
+}
+
+// beside opens a bed on another region, for the same platform.
+func (b *bed) beside(ctx context.Context, at *stack.Region) (*bed, error) {
+	told := at.Settings()
+	maps.Copy(told, regionSettings())
+	other, err := b.openBed(ctx, b.stack, at.World, Row{Name: "region-" + at.Name, settings: told, secret: b.secret})
+	if err != nil {
+		return nil, err
+	}
+	own := other.platform
+	other.platform = b.platform
+	b.closers = append(b.closers, own.Close, func() error {
+		other.platform = nil // the first bed's
+		return other.close()
+	})
+	return other, nil
+}
+
+// programs are those through which a recording passes.
+func (r *region) programs() []*fleet.Program { return []*fleet.Program{r.ingress, r.primary, r.backup} }
+
+// die kills everything of the region at once.
+func (r *region) die() error {
+	var all sync.WaitGroup
+	errs := make(chan error, 5)
+	for _, s := range []*stack.Server{r.at.NATS, r.at.Redis} {
+		all.Go(func() { errs <- s.Kill() })
+	}
+	for _, p := range r.programs() {
+		all.Go(func() { errs <- p.Kill() })
+	}
+	all.Wait()
+	close(errs)
+	var out []error
+	for err := range errs {
+		out = append(out, err)
+	}
+	return errors.Join(out...)
+}
+
+// rise starts it again.
+func (r *region) rise(ctx context.Context) error {
+	if err := errors.Join(r.at.NATS.Start(ctx), r.at.Redis.Start(ctx)); err != nil {
+		return err
+	}
+	for _, p := range r.programs() {
+		if err := p.Start(); err != nil {
+			return err
+		}
+	}
+	return r.ready(ctx, r.programs()...)
+}
+
+// comeOver is which recordings of the other region have come over.
+func (r *region) comeOver(ctx context.Context) (map[string]int, error) {
+	return r.queue.events(ctx, queue.PeerRecordings, keyOf)
+}
+
+// loseRegion kills the first of two regions for good in the middle of a burst, and much later lets it return.
+func loseRegion(ctx context.Context, b *bed) error {
+	first, second, err := b.openRegions(ctx)
+	if err != nil {
+		return err
+	}
+	lb, err := newBalancer(first.ingress, second.ingress)
+	if err != nil {
+		return err
+	}
+	lb.inOrder = true // as a name that leads to the second region only while the first is not ready
+	b.closers = append(b.closers, lb.close)
+	b.platform.SetIngressURL(lb.url)
+	if err := errors.Join(eventually(ctx, 10*time.Second, "both ingresses are there", lb.has(2)), b.warm(ctx)); err != nil {
+		return err
+	}
+	if err := b.send(ctx, 2*few); err != nil {
+		return err
+	}
+	d := b.startDrizzle(ctx, 50*time.Millisecond)
+	if err := errors.Join(pause(ctx, 2*time.Second), first.die()); err != nil {
+		return err
+	}
+	died, answered := time.Now(), answered(b.platform)
+	came, err := second.comeOver(ctx)
+	if err != nil {
+		return err
+	}
+	behind := 0
+	for key := range answered {
+		if came[key] == 0 {
+			behind++
+		}
+	}
+	b.see("%d recordings had been answered 200 in the first region when it died, %d of them had not come over", len(answered), behind)
+	if err := pause(ctx, 10*time.Second); err != nil {
+		return err
+	}
+	d.end(b)
+	if err := second.rest(ctx); err != nil {
+		return err
+	}
+	b.see("the second region was at rest %s after the loss", seconds(time.Since(died)))
+	if err := second.holds(ctx, answered, came); err != nil {
+		return err
+	}
+
+	back := time.Now()
+	if err := first.rise(ctx); err != nil {
+		return err
+	}
+	if err := errors.Join(first.follows(ctx, second), second.follows(ctx, first), first.rest(ctx), second.rest(ctx)); err != nil {
+		return err
+	}
+	b.see("both in step %s after the first returned", seconds(time.Since(back)))
+	if err := b.proveStores(ctx); err != nil {
+		return err
+	}
+	return errors.Join(first.proveLetters(ctx), second.proveLetters(ctx))
+}
+
+// answered is which recordings have been answered 200.
+func answered(p *platform.Platform) map[string]bool {
+	out := map[string]bool{}
+	for _, r := range p.Truth() {
+		if len(r.Acknowledged()) > 0 {
+			out[r.Key()] = true
+		}
+	}
+	return out
+}
+
+// holds holds both stores against all that this region was told: what was answered elsewhere and has not come over may be
+// there, or not.
+func (r *region) holds(ctx context.Context, elsewhere map[string]bool, came map[string]int) error {
+	truth := outside.FromPlatform(r.platform)
+	for i := range truth {
+		if t := &truth[i]; elsewhere[t.Key] && came[t.Key] == 0 {
+			t.Must, t.May = false, true
+		}
+	}
+	return r.compare(ctx, truth)
+}
+
+// follows waits until all that the other region has accepted has come over.
+func (r *region) follows(ctx context.Context, other *region) error {
+	return eventually(ctx, patience, "all of "+other.at.Name+"'s has come over", func(ctx context.Context) error {
+		at, err := other.queue.last(ctx, queue.Recordings)
+		if err != nil {
+			return err
+		}
+		here, err := r.queue.last(ctx, queue.PeerRecordings)
+		if err == nil && here < at {
+			err = fmt.Errorf("%d of %d are there", here, at)
+		}
+		return err
+	})
+}
