@@ -27,13 +27,13 @@ func TestWhoseEntryHolds(t *testing.T) {
 		own, peer, stone *digest.Entry
 		ours, followed   string // the sha256 that holds, "" for none, "forgotten"
 	}{
-		"nobody knows it":                       {nil, nil, nil, "", ""},
-		"only we do":                            {&a, nil, nil, a.SHA256, a.SHA256},
-		"only the peer does":                    {nil, &b, nil, b.SHA256, b.SHA256},
+		"nobody knows it":                        {nil, nil, nil, "", ""},
+		"only we do":                             {&a, nil, nil, a.SHA256, a.SHA256},
+		"only the peer does":                     {nil, &b, nil, b.SHA256, b.SHA256},
 		"both do: each region's own comes first": {&a, &b, nil, a.SHA256, b.SHA256},
-		"the peer has forgotten it":             {&a, &gone, nil, "forgotten", "forgotten"},
-		"we have forgotten it":                  {&gone, &b, nil, "forgotten", "forgotten"},
-		"a tombstone is all that is left there": {nil, nil, &gone, "", "forgotten"},
+		"the peer has forgotten it":              {&a, &gone, nil, "forgotten", "forgotten"},
+		"we have forgotten it":                   {&gone, &b, nil, "forgotten", "forgotten"},
+		"a tombstone is all that is left there":  {nil, nil, &gone, "", "forgotten"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			own, peer, stones := &digest.Memory{}, &digest.Memory{}, &digest.Memory{}

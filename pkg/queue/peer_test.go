@@ -16,21 +16,25 @@ import (
 	"github.com/twinreel/twinreel/pkg/tier"
 )
 
-// withPeer provisions a region whose peer is itself.
-func withPeer(t *testing.T) (*nats.Conn, jetstream.JetStream, *queue.Publisher, queue.Topology) {
+// withPeer provisions a region and its peer. What is published is published there.
+func withPeer(t *testing.T) (*nats.Conn, jetstream.JetStream, jetstream.JetStream, *queue.Publisher, queue.Topology) {
 	t.Helper()
-	nc, js := testenv.Account(t, "test03")
-	topology := queue.Topology{Sizes: small(), Replicas: 1, Peer: queue.Peer{Domain: testenv.Domain}}
+	pnc, pjs := testenv.Peer(t, "test08")
+	nc, js := testenv.Account(t, "test08")
+	if _, err := queue.Provision(t.Context(), pjs, small(), 1); err != nil {
+		t.Fatal(err)
+	}
+	topology := queue.Topology{Sizes: small(), Replicas: 1, Peer: queue.Peer{Domain: testenv.PeerDomain}}
 	if _, err := topology.Provision(t.Context(), js); err != nil {
 		t.Fatal(err)
 	}
-	return nc, js, queue.NewPublisher(nc, js), topology
+	return nc, js, pjs, queue.NewPublisher(pnc, pjs), topology
 }
 
 // given a peer, when its region is provisioned, twice, then mirrors and their consumers are there as Inspect wants them; a mirror
 // of another region is told.
 func TestAPeerIsMirrored(t *testing.T) {
-	_, js, _, topology := withPeer(t)
+	_, js, _, _, topology := withPeer(t)
 	again, err := topology.Provision(t.Context(), js)
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +80,7 @@ func TestAPeerIsMirrored(t *testing.T) {
 // given events at the peer, routed every way, when a tier follows it, then it gets each that it would have had to take there,
 // with the sequence and time of home, and none of what came back through its own streams.
 func TestATierFollowsThePeersEvents(t *testing.T) {
-	_, js, p, _ := withPeer(t)
+	_, js, pjs, p, _ := withPeer(t)
 	for i, r := range []queue.Route{queue.Both, queue.Primary, queue.Backup} {
 		if _, err := p.Completed(t.Context(), r, recording("rec-"+string(rune('a'+i)), "e"), ""); err != nil {
 			t.Fatal(err)
@@ -92,7 +96,7 @@ func TestATierFollowsThePeersEvents(t *testing.T) {
 			return nil
 		})
 	until(t, "all three are followed", func() bool { mu.Lock(); defer mu.Unlock(); return len(got) == 3 })
-	home, err := js.Stream(t.Context(), queue.Recordings)
+	home, err := pjs.Stream(t.Context(), queue.Recordings)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +122,7 @@ func TestATierFollowsThePeersEvents(t *testing.T) {
 // given the peer's log, when it is asked for copies of a tier, then it tells of what was written since, also later, and not of
 // the other tier's, nor of what is no copy.
 func TestThePeersLogTellsWhoseCopyItHolds(t *testing.T) {
-	nc, _, p, _ := withPeer(t)
+	nc, _, _, p, _ := withPeer(t)
 	began := time.Now().Add(-time.Second)
 	audit := func(kind event.AuditKind, tier, key string, n uint64) {
 		t.Helper()

@@ -16,6 +16,7 @@ import (
 // Names of the variables that the harness sets.
 const (
 	NATSURL          = "TWINREEL_TEST_NATS_URL"
+	PeerNATSURL      = "TWINREEL_TEST_PEER_NATS_URL"
 	RedisURL         = "TWINREEL_TEST_REDIS_URL"
 	S3Endpoint       = "TWINREEL_TEST_S3_ENDPOINT"
 	S3Region         = "TWINREEL_TEST_S3_REGION"
@@ -33,8 +34,14 @@ const (
 	Bin              = "TWINREEL_TEST_BIN"
 )
 
-// Domain is the JetStream domain of the test server: tests of what follows a peer region have it follow itself.
-const Domain = "test"
+// The JetStream domains of the test server and of its peer, another server that stands for another region's.
+const (
+	Domain     = "test"
+	PeerDomain = "peer"
+)
+
+// PeerAccounts are the accounts that the test server and its peer have in common.
+func PeerAccounts() []string { return []string{"test08", "test09", "test10", "test11"} }
 
 // NATSPassword is the password of every test account on the test server.
 const NATSPassword = "test"
@@ -58,7 +65,18 @@ func Need(t testing.TB, name string) string {
 // same time do not meet; tests that share an account must not run in parallel.
 func Account(t testing.TB, account string) (*nats.Conn, jetstream.JetStream) {
 	t.Helper()
-	nc, err := nats.Connect(Need(t, NATSURL), nats.UserInfo(account, NATSPassword), nats.Name(t.Name()))
+	return connect(t, NATSURL, account)
+}
+
+// Peer connects to one of the PeerAccounts in the peer region, as Account does here.
+func Peer(t testing.TB, account string) (*nats.Conn, jetstream.JetStream) {
+	t.Helper()
+	return connect(t, PeerNATSURL, account)
+}
+
+func connect(t testing.TB, url, account string) (*nats.Conn, jetstream.JetStream) {
+	t.Helper()
+	nc, err := nats.Connect(Need(t, url), nats.UserInfo(account, NATSPassword), nats.Name(t.Name()))
 	if err != nil {
 		t.Fatalf("connect to the test server as %s: %v", account, err)
 	}

@@ -124,7 +124,7 @@ func TestWithoutHomesEntryASiblingsCopyIsWaitedFor(t *testing.T) {
 	f.source.put("https://store.example.com/copy", body)
 	f.copiers[tier.Backup].Sibling = f.source
 	f.must(tier.Backup, again(redrive), transfer.Stored)
-	f.must(tier.Backup, again(job), transfer.AlreadyPresent)
+	f.must(tier.Backup, again(job), transfer.Duplicate)
 	f.holds(tier.Backup, job, body)
 }
 

@@ -13,13 +13,17 @@ import (
 
 const peerAfter = 15 * time.Minute
 
-// newFollower returns a follower of a peer that is the bed's own region.
-func newFollower(t *testing.T) (*bed, *follower) {
+// newFollower returns a follower, and who publishes in the region that it follows.
+func newFollower(t *testing.T) (*bed, *follower, *queue.Publisher) {
 	t.Helper()
-	b := newBed(t, "test16", func(c *Config) {
-		c.NATS.Peer, c.Follow.After = queue.Peer{Domain: testenv.Domain}, peerAfter
+	pnc, pjs := testenv.Peer(t, "test09")
+	b := newBed(t, "test09", func(c *Config) {
+		c.NATS.Peer, c.Follow.After = queue.Peer{Domain: testenv.PeerDomain}, peerAfter
 	})
-	topology := queue.Topology{Sizes: queue.Sizes{Recordings: 16 << 20, Letters: 4 << 20, Audit: 4 << 20, MaxAge: time.Hour}, Replicas: 1, Peer: queue.Peer{Domain: testenv.Domain}}
+	topology := queue.Topology{Sizes: queue.Sizes{Recordings: 16 << 20, Letters: 4 << 20, Audit: 4 << 20, MaxAge: time.Hour}, Replicas: 1, Peer: queue.Peer{Domain: testenv.PeerDomain}}
+	if _, err := queue.Provision(t.Context(), pjs, topology.Sizes, 1); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := topology.Provision(t.Context(), b.js); err != nil {
 		t.Fatal(err)
 	}
@@ -27,13 +31,13 @@ func newFollower(t *testing.T) (*bed, *follower) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return b, b.follow(b.nc, b.copier.Agreement, peer, peerAfter)
+	return b, b.follow(b.nc, b.copier.Agreement, peer, peerAfter), queue.NewPublisher(pnc, pjs)
 }
 
 // given an event that the peer accepted a moment ago, when it is followed, then it is handed back until it is old enough, and no
 // more is pulled meanwhile; then it is done.
 func TestYoungEventsAreLeftToTheirHome(t *testing.T) {
-	b, f := newFollower(t)
+	b, f, _ := newFollower(t)
 	d := b.delivery(1, 1)
 	d.Stream, d.Lane = queue.PeerRecordings, queue.PeerLane
 	b.clock.move(5 * time.Minute)
@@ -56,7 +60,7 @@ func TestYoungEventsAreLeftToTheirHome(t *testing.T) {
 
 // given events of its own in hand, then the peer's have the slots that are left over, and a tenth at least; of a degraded store none.
 func TestThePeersEventsComeSecond(t *testing.T) {
-	b, f := newFollower(t)
+	b, f, _ := newFollower(t)
 	b.keeper.slots = 20
 	for own, want := range map[int32]int{0: 20, 5: 15, 20: 2} {
 		b.keeper.inHand.Store(own)
@@ -75,10 +79,10 @@ func TestThePeersEventsComeSecond(t *testing.T) {
 
 // given a recording whose sibling copy the peer's log tells of, when its entry is not known, then it waits, uncounted.
 func TestAPeersRecordingThatAwaitsItsCopyIsNotCounted(t *testing.T) {
-	b, f := newFollower(t)
+	b, f, p := newFollower(t)
 	d := b.delivery(1, 1)
 	d.Stream, d.Lane = queue.PeerRecordings, queue.PeerLane
-	if err := b.publisher.Audit(t.Context(), event.Audit{
+	if err := p.Audit(t.Context(), event.Audit{
 		Kind: event.AuditStored, Tier: "backup", Time: time.Now(), MsgID: "stored/backup/RECORDINGS/1", Data: event.AuditData{Tier: "backup", IdempotencyKey: "rec-1"},
 	}); err != nil {
 		t.Fatal(err)
@@ -105,7 +109,7 @@ func TestAPeersRecordingThatAwaitsItsCopyIsNotCounted(t *testing.T) {
 
 // given an own event that waited for long, when the peer has stored it meanwhile, then it is looked for before it is fetched.
 func TestAnOldEventOfOursIsLookedForFirst(t *testing.T) {
-	b, _ := newFollower(t)
+	b, _, _ := newFollower(t)
 	d := b.delivery(1, 1)
 	if b.job(d, event.Event{}).Again {
 		t.Error("a young event is looked for")

@@ -36,6 +36,9 @@ func withServers() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := s.StartPeer(cmd.Context()); err != nil {
+				return errors.Join(err, s.Close())
+			}
 			return errors.Join(child(cmd.Context(), args, s.Environ(t.Bin())), s.Close())
 		},
 	}

@@ -12,6 +12,7 @@ import (
 func (s *Stack) Environ(bin string) []string {
 	values := map[string]string{
 		testenv.NATSURL:          s.NATSAccess.URL,
+		testenv.PeerNATSURL:      s.PeerURL,
 		testenv.RedisURL:         s.RedisURL,
 		testenv.S3Endpoint:       s.S3Access.Endpoint,
 		testenv.S3Region:         s.S3Access.Region,

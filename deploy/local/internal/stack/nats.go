@@ -33,7 +33,7 @@ type NATSAccess struct {
 	SystemUser, SystemPassword string
 }
 
-func (s *Stack) describeNATS(set tools.Set, port, monitor int) error {
+func (s *Stack) describeNATS(set tools.Set, port, monitor, leafs int) error {
 	dir, err := s.folder("nats")
 	if err != nil {
 		return err
@@ -48,7 +48,7 @@ func (s *Stack) describeNATS(set tools.Set, port, monitor int) error {
 	for _, user := range natsserver.Users() {
 		s.NATSAccess.Logins[user] = Login{user, secret(16)}
 	}
-	s.natsConf = natsConf{name: "local", dir: dir, port: port, monitor: monitor, certificate: s.natsCertificate, access: s.NATSAccess, domain: testenv.Domain}
+	s.natsConf = natsConf{name: "local", dir: dir, port: port, monitor: monitor, certificate: s.natsCertificate, access: s.NATSAccess, domain: testenv.Domain, leafs: leafs}
 	if err := s.Sync(true); err != nil {
 		return err
 	}

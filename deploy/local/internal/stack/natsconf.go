@@ -24,6 +24,7 @@ type natsConf struct {
 	certificate   Pair
 	access        NATSAccess
 	domain        string // of its JetStream, "" for none
+	leafs         int    // port for other regions' servers; 0: none
 	region        *Login // of a peer region's servers, nil for none
 	more          string // lines of its own
 }
@@ -50,6 +51,9 @@ func (c natsConf) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "include %q\nserver_name: %s\nlisten: %q\nhttp: %q\n%s", natsserver.File, c.name, loopback(c.port), loopback(c.monitor), c.more)
 	// Accounts reserve what their streams may grow to, and there are many of them: the sum is far beyond this disk.
+	if c.leafs != 0 {
+		fmt.Fprintf(&b, "leafnodes { listen: %q }\n", loopback(c.leafs))
+	}
 	if c.region != nil {
 		fmt.Fprintf(&b, "include %q\n", natsserver.RegionFile)
 	}

@@ -34,6 +34,7 @@ type Stack struct {
 	RedisURL               string
 	S3Access               S3Access
 	AzureAccess            AzureAccess
+	PeerURL                string // of the NATS server that StartPeer starts; "": there is none
 
 	set             tools.Set
 	worlds          atomic.Int32
@@ -76,12 +77,12 @@ func (s *Stack) describe(set tools.Set) error {
 	if s.Authority, err = newAuthority(dir); err != nil {
 		return err
 	}
-	p, err := freePorts(5)
+	p, err := freePorts(6)
 	if err != nil {
 		return err
 	}
 	return errors.Join(
-		s.describeNATS(set, p[0], p[1]),
+		s.describeNATS(set, p[0], p[1], p[5]),
 		s.describeRedis(set, p[2]),
 		s.describeS3(set, p[3]),
 		s.describeAzure(set, p[4]),
