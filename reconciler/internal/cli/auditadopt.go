@@ -77,7 +77,9 @@ func (a *app) runAdopt(ctx context.Context, flags logFlags, dryRun, yes bool) er
 			of = "(no store has any of it)"
 		}
 		return writeTable(w, nil, [][]string{
-			{"lost region's log", of}, {"sealed there up to", strconv.FormatUint(r.Sealed, 10)}, {"came over up to", strconv.FormatUint(r.Held, 10)},
+			{"lost region's log", of},
+			{"sealed there up to", strconv.FormatUint(r.Sealed, 10)},
+			{"came over up to", strconv.FormatUint(r.Held, 10)},
 			{"taken over", strconv.FormatInt(r.Adopted, 10)},
 		})
 	}), err)

@@ -13,6 +13,7 @@ import (
 	"github.com/twinreel/twinreel/deploy/local/internal/outside"
 	"github.com/twinreel/twinreel/deploy/local/internal/platform"
 	"github.com/twinreel/twinreel/deploy/local/internal/stack"
+	"github.com/twinreel/twinreel/deploy/local/internal/wire"
 	"github.com/twinreel/twinreel/pkg/queue"
 )
 
@@ -36,6 +37,12 @@ func regionRows() []Row {
 			Seen:     "one version, the same sidecar in both stores; each region has looked at all that the other accepted",
 			play:     tellBoth,
 		},
+		{
+			Name: "regions-cut-off", Group: "Regions", on: alone, manual: true, unproven: true, servers: onRegions, settings: regionSettings(),
+			Injected: "two regions that take turns; the line between them cut for 20 s under load, while both reach the stores",
+			Seen:     "each goes on by itself, and tells nothing of what only the other knows; both in step once the line is mended",
+			play:     cutRegions,
+		},
 	}
 }
 
@@ -44,9 +51,15 @@ func regionSettings() map[string]string {
 	return map[string]string{"TWINREEL_PEER_AFTER": followAfter.String()}
 }
 
-// onRegions puts the bed on the first of two regions.
+// onRegions puts the bed on the first of two regions, with a line between them.
 func onRegions(ctx context.Context, b *bed) (err error) {
-	if b.regions, err = b.stack.StartRegions(ctx, b.world); err == nil {
+	b.regions, err = b.stack.StartRegions(ctx, b.world, func(addr string) (string, error) {
+		if b.between, err = wire.New("regions", addr); err != nil {
+			return "", err
+		}
+		return b.between.Addr, nil
+	})
+	if err == nil {
 		b.world = b.regions.East.World
 	}
 	return err
@@ -277,6 +290,44 @@ func tellBoth(ctx context.Context, b *bed) error {
 		return err
 	}
 	return b.bothInStep(ctx, first, second, key)
+}
+
+// cutRegions cuts the line between the regions under load.
+func cutRegions(ctx context.Context, b *bed) error {
+	first, second, err := b.openRegions(ctx)
+	if err != nil {
+		return err
+	}
+	lb, err := newBalancer(first.ingress, second.ingress)
+	if err != nil {
+		return err
+	}
+	b.closers = append(b.closers, lb.close)
+	b.platform.SetIngressURL(lb.url)
+	if err := errors.Join(eventually(ctx, 10*time.Second, "both ingresses are there", lb.has(2)), b.warm(ctx)); err != nil {
+		return err
+	}
+	key, err := auditKey(ctx, first)
+	if err != nil {
+		return err
+	}
+	d := b.startDrizzle(ctx, 100*time.Millisecond)
+	if err := errors.Join(pause(ctx, time.Second), b.between.Cut(), pause(ctx, 10*time.Second)); err != nil {
+		return err
+	}
+	if err := errors.Join(first.inStep(ctx, key), second.inStep(ctx, key), pause(ctx, 10*time.Second)); err != nil {
+		return err
+	}
+	mended := time.Now()
+	if err := b.between.Mend(); err != nil {
+		return err
+	}
+	d.end(b)
+	if err := b.bothInStep(ctx, first, second, key); err != nil {
+		return err
+	}
+	b.see("both in step %s after the line was mended", seconds(time.Since(mended)))
+	return nil
 }
 
 // answered is which recordings have been answered 200.
