@@ -63,7 +63,7 @@ func consumers(replicas int) []jetstream.ConsumerConfig {
 		for _, l := range Lanes() {
 			out = append(out, jetstream.ConsumerConfig{
 				Durable: ConsumerName(t, l), FilterSubjects: consumerSubjects(t, l), Replicas: replicas, DeliverPolicy: jetstream.DeliverAllPolicy,
-				AckPolicy: jetstream.AckExplicitPolicy, AckWait: AckWait, MaxDeliver: -1, MaxAckPending: maxAckPending,
+				AckPolicy: jetstream.AckExplicitPolicy, AckWait: AckWait, MaxDeliver: -1, MaxAckPending: MaxAckPending,
 			})
 		}
 	}
