@@ -106,7 +106,7 @@ const split = "more installations side by side, each with sources, streams, buck
 
 // rules are all limits.
 func rules(l Load, s Setup) []rule {
-	return slices.Concat(providers(s), queues(), runs(l, s), deployed())
+	return slices.Concat(providers(s), queues(s), runs(l, s), deployed())
 }
 
 // providers are the limits of the stores and of the platform.
@@ -150,16 +150,20 @@ func platformNeed(l Load, p Plan) float64 {
 }
 
 // queues are the limits of NATS.
-func queues() []rule {
+func queues(s Setup) []rule {
+	one, all, from := float64(syncedWrites), syncedWrites*severalStreams, "one replica that syncs each message, as measured"
+	if s.Replicas > 1 {
+		one, all, from = replicated, replicated, "three replicas that sync many messages at once, measured with all three on one machine"
+	}
 	return []rule{
 		{
-			"AUDIT's messages at the peak", Queue, PerSecond, "one stream that syncs each message, measured on one replica; three were not",
-			"a disk that syncs faster; or " + split, syncedWrites, func(_ Load, p Plan) float64 { return p.NATS.Audit },
+			"AUDIT's messages at the peak", Queue, PerSecond, "a stream: " + from,
+			"a disk that syncs faster; or " + split, one, func(_ Load, p Plan) float64 { return p.NATS.Audit },
 		},
 		{
-			"all synced messages at the peak", Queue, PerSecond, "streams of one server, measured on one replica; three were not",
+			"all synced messages at the peak", Queue, PerSecond, "all streams of a server: " + from,
 			"a disk that syncs faster, the streams' leaders on different servers (nats stream cluster step-down); or " + split,
-			syncedWrites * severalStreams, func(_ Load, p Plan) float64 { return p.NATS.Synced },
+			all, func(_ Load, p Plan) float64 { return p.NATS.Synced },
 		},
 		{
 			"deliveries under way at the peak", Code, Count, "MaxAckPending of a consumer, while each waits once for TWINREEL_RETRY_BASE",

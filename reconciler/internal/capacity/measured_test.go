@@ -1,6 +1,7 @@
 package capacity
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -16,7 +17,10 @@ import (
 	"github.com/twinreel/twinreel/pkg/settings"
 	"github.com/twinreel/twinreel/pkg/testenv"
 	"github.com/twinreel/twinreel/pkg/tier"
-	"github.com/twinreel/twinreel/reconciler/internal/audit/audittest"
+	"github.com/twinreel/twinreel/reconciler/internal/audit/checkpoint"
+	"github.com/twinreel/twinreel/reconciler/internal/audit/epoch"
+	"github.com/twinreel/twinreel/reconciler/internal/audit/leaf"
+	"github.com/twinreel/twinreel/reconciler/internal/audit/tree"
 	"github.com/twinreel/twinreel/reconciler/internal/erasure"
 )
 
@@ -120,30 +124,50 @@ func TestADigestEntryTakesOfTheDiskWhatIsPlanned(t *testing.T) {
 	within(t, "a tombstone and its digest entry", each(t, js, queue.Tombstones, 1)+float64(len(event.HashKey(""))+100), tombstoneBytes)
 }
 
+// shelf is a log that is sealed into a store which keeps what it is given.
+type shelf struct{ *memstore.Store }
+
+// Put implements tree.Sink.
+func (s shelf) Put(_ context.Context, key string, body []byte) error {
+	s.Plant(key, memstore.Object{Body: body})
+	return nil
+}
+
+// Flush implements tree.Sink.
+func (shelf) Flush(context.Context) error { return nil }
+
+// Checkpoint implements tree.Sink.
+func (shelf) Checkpoint(context.Context, checkpoint.Checkpoint) error { return nil }
+
 // given the audit events of usual recordings, when they are sealed, then each takes of a store what is planned.
 func TestASealedLeafTakesOfAStoreWhatIsPlanned(t *testing.T) {
-	const recordings = 1 << 16 / 3
-	store := memstore.New("audit")
-	keys, _ := audittest.Keys(t)
-	l := audittest.New(t, store, keys, time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC))
-	for n := range recordings {
-		for _, told := range []struct {
-			kind event.AuditKind
-			tier tier.Tier
-		}{{event.AuditStored, tier.Primary}, {event.AuditStored, tier.Backup}, {event.AuditConfirmed, tier.Backup}} {
-			l.Say(told.kind, told.tier.String(), usualAudit(n, told.kind, told.tier).Data)
+	const leaves = 1 << 16 // from so many on there is a roster
+	to := shelf{memstore.New("audit")}
+	created := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	b := tree.New(epoch.Of(created), to, to)
+	told := []struct {
+		kind event.AuditKind
+		tier tier.Tier
+	}{{event.AuditStored, tier.Primary}, {event.AuditStored, tier.Backup}, {event.AuditConfirmed, tier.Backup}}
+	for n := range leaves {
+		of := told[n%len(told)]
+		a := usualAudit(n/len(told), of.kind, of.tier)
+		body, err := a.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		one := leaf.Leaf{Sequence: uint64(n) + 1, Subject: queue.AuditSubject(string(of.kind), of.tier.String()), Stored: a.Time, MsgID: a.MsgID, Body: body}
+		if err := b.Add(t.Context(), tree.ItemOf(one)); err != nil {
+			t.Fatal(err)
 		}
 	}
-	for l.Size() < 1<<16 {
-		l.Say(event.AuditStored, tier.Primary.String(), usualAudit(recordings, event.AuditStored, tier.Primary).Data)
-	}
 	var bytes, objects float64
-	for o, err := range store.List(t.Context(), "audit/") {
+	for o, err := range to.List(t.Context(), "") {
 		if err != nil {
 			t.Fatal(err)
 		}
 		bytes, objects = bytes+float64(o.Size), objects+1
 	}
-	within(t, "bytes of a leaf", bytes/(1<<16), leafBytes)
-	within(t, "objects of a leaf", objects/(1<<16), leafObjects)
+	within(t, "bytes of a leaf", bytes/leaves, leafBytes)
+	within(t, "objects of a leaf", objects/leaves, leafObjects)
 }

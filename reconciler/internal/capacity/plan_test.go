@@ -197,6 +197,7 @@ func TestASettingMovesItsLimit(t *testing.T) {
 		{"platform's API at the peak", func(l *Load, _ *Setup) { l.Tokens = true }, 0.01 / 1.01},
 		{"time of a run over what is new", func(l *Load, _ *Setup) { l.Latency /= 2 }, 2},
 		{"Redis's memory", func(_ *Load, s *Setup) { s.LedgerTTL /= 7 }, 7},
+		{"AUDIT's messages at the peak", func(_ *Load, s *Setup) { s.Replicas = 1 }, 4000.0 / 6400},
 		{"temporary files of a full run", func(l *Load, _ *Setup) { l.Kept *= 2 }, 0.5},
 	} {
 		l, s := load(1_000_000), base
