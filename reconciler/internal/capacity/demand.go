@@ -46,8 +46,8 @@ func (p *Plan) requests(l Load, s Setup) {
 	}
 	hourly := p.Hourly.Times(23) // the 24th is the full one
 	hourly.By = "runs over what is new"
-	full := p.FullRun.Requests
-	full.By = "a full run"
+	full := p.FullRun.share(day.Hours() / s.Full.Hours())
+	full.By = "full runs"
 	// Each leaf is read back before it is purged.
 	log := Requests{By: "sealed log", S3Writes: p.Log.Objects, AzureWrites: p.Log.Objects, S3Reads: p.Log.Objects, AzureReads: p.Log.Objects}
 	turn := whole(float64(l.Kept) * float64(over(int64(l.Size), PartBytes)+1) / days(s.ScrubPeriod))

@@ -55,7 +55,7 @@ var (
 // Bounds of a Load.
 const (
 	maxKept    = 10_000_000_000_000
-	maxSize    = 5120 << 30 // what S3 takes, and more than Azure Blob does
+	maxSize    = 5120 << 30
 	maxPeak    = 24
 	maxLatency = 10 * time.Second
 )

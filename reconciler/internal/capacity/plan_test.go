@@ -198,6 +198,7 @@ func TestASettingMovesItsLimit(t *testing.T) {
 		{"time of a run over what is new", func(l *Load, _ *Setup) { l.Latency /= 2 }, 2},
 		{"Redis's memory", func(_ *Load, s *Setup) { s.LedgerTTL /= 7 }, 7},
 		{"AUDIT's messages at the peak", func(_ *Load, s *Setup) { s.Replicas = 1 }, 4000.0 / 6400},
+		{"S3 reads and lists at the peak", func(l *Load, s *Setup) { l.Kept, s.Full = 10*l.Kept, 10*s.Full; s.ScrubPeriod *= 10 }, 1},
 		{"temporary files of a full run", func(l *Load, _ *Setup) { l.Kept *= 2 }, 0.5},
 	} {
 		l, s := load(1_000_000), base

@@ -73,6 +73,12 @@ func (r Requests) Plus(o Requests) Requests {
 	}
 }
 
+// share is a part of them, or some times as many.
+func (r Requests) share(f float64) Requests {
+	part := func(n int64) int64 { return whole(float64(n) * f) }
+	return Requests{r.By, part(r.S3Writes), part(r.S3Reads), part(r.S3Lists), part(r.AzureWrites), part(r.AzureReads), part(r.AzureLists), part(r.NATS)}
+}
+
 // Times is n of them.
 func (r Requests) Times(n int64) Requests {
 	return Requests{r.By, r.S3Writes * n, r.S3Reads * n, r.S3Lists * n, r.AzureWrites * n, r.AzureReads * n, r.AzureLists * n, r.NATS * n}
