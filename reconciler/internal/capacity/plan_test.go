@@ -279,9 +279,19 @@ func TestAmountsForPeople(t *testing.T) {
 		v    float64
 		want string
 	}{
-		{Bytes, 0, "0 B"}, {Bytes, 1 << 20, "1 MiB"}, {Bytes, 1.5 * (1 << 40), "1.50 TiB"}, {Bytes, 1 << 80, "1,048,576 EiB"},
-		{Seconds, 0.5, "0.50 s"}, {Seconds, 600, "10.0 min"}, {Seconds, 36_000, "10.0 h"}, {Seconds, 864_000, "10.0 days"},
-		{PerSecond, 1234.4, "1,234/s"}, {BitsPerSecond, 25e9, "25.0 Gbit/s"}, {Share, 0.123, "12.3 %"}, {Count, 4, "4"}, {Count, 0.004, "0.004"},
+		{Bytes, 0, "0 B"},
+		{Bytes, 1 << 20, "1 MiB"},
+		{Bytes, 1.5 * (1 << 40), "1.50 TiB"},
+		{Bytes, 1 << 80, "1,048,576 EiB"},
+		{Seconds, 0.5, "0.50 s"},
+		{Seconds, 600, "10.0 min"},
+		{Seconds, 36_000, "10.0 h"},
+		{Seconds, 864_000, "10.0 days"},
+		{PerSecond, 1234.4, "1,234/s"},
+		{BitsPerSecond, 25e9, "25.0 Gbit/s"},
+		{Share, 0.123, "12.3 %"},
+		{Count, 4, "4"},
+		{Count, 0.004, "0.004"},
 	} {
 		if got := c.unit.Text(c.v); got != c.want {
 			t.Errorf("%v %s: got %q, want %q", c.v, c.unit, got, c.want)
