@@ -34,6 +34,7 @@ type Setup struct {
 	RequestLimit int            // TWINREEL_PRIMARY_REQUEST_LIMIT
 	LimitShare   float64        // TWINREEL_PRIMARY_LIMIT_SHARE
 	PlatformRate int            // TWINREEL_PLATFORM_RATE
+	Peer         queue.Peer     // TWINREEL_PEER_DOMAIN: its streams are mirrored
 }
 
 // What a Load is where nobody says otherwise: three minutes of speech; a busiest hour of an eighth of the day; what S3
@@ -196,8 +197,10 @@ func without(l Load, s Setup) (Plan, error) {
 	}
 	p := Plan{
 		PerDay: l.PerDay, Kept: l.Kept, Size: int64(l.Size), Peak: l.Peak, LatencyMS: l.Latency.Milliseconds(), Rate: float64(l.PerDay) / day.Seconds(),
-		Streams: map[string]int64{queue.Recordings: int64(sizes.Recordings), queue.DeadLetters: int64(sizes.Letters), queue.Audit: int64(sizes.Audit)},
-		Disk:    int64(Disk(l.Kept)),
+		Streams: map[string]int64{}, Disk: int64(Disk(l.Kept)),
+	}
+	for name, size := range streams(sizes, s.Peer) {
+		p.Streams[name] = int64(size)
 	}
 	p.PeakRate = p.Rate * l.Peak
 	p.Programs = programs(l, s, p.PeakRate)

@@ -78,5 +78,6 @@ func setup(s config.Capacity) capacity.Setup {
 		MaxAge: s.Sizes.MaxAge, LedgerTTL: s.Room.LedgerTTL, Interval: s.Reconcile.Interval, Full: s.Reconcile.Full,
 		ScrubPeriod: s.Scrub.Period, ScrubBudget: s.Scrub.Budget, Replicas: s.NATS.Replicas,
 		Concurrency: s.Fleet.Concurrency, RequestLimit: s.Fleet.RequestLimit, LimitShare: s.Fleet.LimitShare, PlatformRate: s.Fleet.PlatformRate,
+		Peer: s.NATS.Peer,
 	}
 }

@@ -69,8 +69,10 @@ func programs(p capacity.Plan) section {
 
 func queues(p capacity.Plan) section {
 	s := section{title: "NATS"}
-	for _, name := range []string{queue.Recordings, queue.DeadLetters, queue.Audit} {
-		s.rows = append(s.rows, amount("stream "+name, bytesOf(p.Streams[name])))
+	for _, name := range []string{queue.Recordings, queue.DeadLetters, queue.Audit, queue.PeerRecordings, queue.PeerAudit} {
+		if size, there := p.Streams[name]; there {
+			s.rows = append(s.rows, amount("stream "+name, bytesOf(size)))
+		}
 	}
 	n := p.NATS
 	s.rows = append(s.rows,
