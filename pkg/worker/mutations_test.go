@@ -28,6 +28,12 @@ func mutations() []mutation {
 			"pkg/worker/worker.go", "if w.gate.refusing.Load() {", "if false {"),
 		one(6, "kept at a stop", "what was held at a stop is handed back at once",
 			"pkg/queue/consumer.go", "\tdefault:\n\t\tc.handBack(msg, meta, 0)", "\tdefault:"),
+		{rule: 6, name: "a cut-off worker lets its messages wait", in: "pkg/worker", breaks: "TestWhatOthersCanDoIsHandedBackAtOnce", edits: []edit{
+			{"pkg/worker/aside.go", "return n <= k.config.DegradedAfter || k.shut() != nil", "return n <= k.config.DegradedAfter"},
+		}},
+		{rule: 6, name: "what fails everywhere goes round without a wait", in: "pkg/worker", breaks: "TestWhatOthersCanDoIsHandedBackAtOnce", edits: []edit{
+			{"pkg/worker/aside.go", "return n <= k.config.DegradedAfter || k.shut() != nil", "return true"},
+		}},
 		one(7, "a sick store counts against the recording", "a letter has its true reason",
 			"pkg/worker/judge.go", "\t\treturn blame{counted: true}\n\t}\n\treturn blame{}", "\t}\n\treturn blame{counted: true}"),
 		{rule: 9, name: "a body that ends too early is taken", breaks: "what is stored is what the platform gave", or: "a letter has its true reason", edits: []edit{
