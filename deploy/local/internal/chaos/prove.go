@@ -72,6 +72,9 @@ func (b *bed) proveStores(ctx context.Context) error {
 				continue
 			}
 		}
+		if f.Kind == outside.Missing && b.loss != nil {
+			b.loss.Lost++
+		}
 		b.blame("%s", f)
 	}
 	var size int64

@@ -130,17 +130,18 @@ func (c *Cluster) groups(ctx context.Context, nc *nats.Conn) ([]group, error) {
 	return all, streams.Err()
 }
 
-// metadata is who leads the cluster's own metadata, and how the others stand, as its leader sees them.
+// metadata is who leads the cluster's own metadata, and how the others stand, as its leader sees them: what another server says
+// of them is not what they are.
 func (c *Cluster) metadata(ctx context.Context) (*jetstream.ClusterInfo, error) {
-	var last error
-	for _, url := range c.monitors {
-		meta, err := askMeta(ctx, url)
-		if err == nil && len(meta.Replicas) > 0 { // only the leader tells of them
+	errs := []error{errors.New("the metadata has no leader now")}
+	for i, n := range c.Nodes {
+		meta, err := askMeta(ctx, c.monitors[i])
+		if err == nil && meta.Leader == n.Name {
 			return meta, nil
 		}
-		last = err
+		errs = append(errs, err)
 	}
-	return nil, errors.Join(errors.New("the metadata has no leader now"), last)
+	return nil, errors.Join(errs...)
 }
 
 // askMeta asks one server.
