@@ -60,7 +60,7 @@ func zoneRows() []Row {
 		row("zone-cut-from-backup", "zone a's line to the backup store refuses every connection for 45 s under load; all else is well", aside, stepAside(cut), patient),
 		briefly,
 		row("zone-hung-from-backup", "zone a's line to the backup store stays open and brings nothing more for 90 s under load; all else is well",
-			"its worker steps aside by its weight and the other zone's takes over; but for what it had in hand (16 recordings), which waits for as long as a request may stand still (60 s), none waits for a timer; mended, it takes its share again",
+			"its worker steps aside by its weight and the other zone's takes over; but for what it had in hand (16 recordings), which waits for as long as a commit may stand still (60 s) and the look after it, none waits for a timer; mended, it takes its share again",
 			stepAside(hung), patient),
 		row("zone-slow-to-backup", "zone a's line to the backup store is slow (300 ms each way) for 45 s under load; all else is well", aside+"; it fails nothing",
 			stepAside(slowed), patient, map[string]string{"TWINREEL_PROBE_INTERVAL": "1s"}),

@@ -23,6 +23,9 @@ import (
 // BREAKER_OPEN of 30 s make, and more than a busy machine does.
 const timerBar = 20 * time.Second
 
+// refusedBar is for how long webhooks may be refused: a platform sends the last of its retries after 45 s.
+const refusedBar = 30 * time.Second
+
 // measureLoss sums up what a loss at that moment cost the webhooks and recordings of the load. The load has ended, and nothing
 // is left to do.
 func (b *bed) measureLoss(ctx context.Context, d *drizzle, at time.Time, what string) error {
@@ -56,6 +59,9 @@ func (b *bed) measureLoss(ctx context.Context, d *drizzle, at time.Time, what st
 		}
 	}
 	b.see("%d of %d webhooks not taken at the first try, the last of them %s after the loss, all within %d retries; in step after %s", l.Refused, l.Sent, seconds(l.Again), l.Retries, seconds(l.Step))
+	if l.Again >= refusedBar {
+		b.blame("webhooks were refused until %s after the loss: want %s, well before a platform gives up", seconds(l.Again), refusedBar)
+	}
 	return nil
 }
 
@@ -66,7 +72,7 @@ type sickLine struct {
 	before  time.Duration // how long the load lasts before, to compare with
 	lasting time.Duration
 	sound   bool // it only gets slower: nothing fails
-	held    int  // so many recordings may wait for as long as a request to a store may stand still
+	held    int  // so many recordings may wait for as long as a commit may stand still, and the look after it
 }
 
 // stepAside makes zone a's line to the backup store ill and looks who waits for what.
@@ -197,8 +203,8 @@ func (b *bed) compareWaits(ctx context.Context, d *drizzle, line sickLine, cut, 
 		switch {
 		case len(late) > line.held:
 			b.blame("%s %d recordings waited for more than %s, one for %s: that is a timer", phase.when, len(late), timerBar, seconds(longest))
-		case longest >= objstore.StallTimeout+timerBar:
-			b.blame("%s a recording waited for %s, longer than a request may stand still", phase.when, seconds(longest))
+		case longest >= 2*objstore.StallTimeout+timerBar:
+			b.blame("%s a recording waited for %s, longer than two requests may stand still", phase.when, seconds(longest))
 		case len(late) > 0:
 			b.see("%s %d recordings waited for more than %s", phase.when, len(late), timerBar)
 		}
