@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -130,6 +131,54 @@ func TestKVOnARealServer(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// lagging is a bucket whose replicas lag behind its leader: the first reads do not find what is there.
+type lagging struct {
+	jetstream.KeyValue
+	reads atomic.Int32 // that find nothing
+	then  func()       // is done at each of them
+}
+
+func (l *lagging) Get(ctx context.Context, key string) (jetstream.KeyValueEntry, error) {
+	if l.reads.Add(-1) >= 0 {
+		l.then()
+		return nil, jetstream.ErrKeyNotFound
+	}
+	return l.KeyValue.Get(ctx, key)
+}
+
+// given an entry that stands, when it is read from a replica that does not have it yet, then it is asked for again, until there
+// is no time left; and what was purged in between is agreed on anew.
+func TestAReplicaThatLagsIsWaitedFor(t *testing.T) {
+	_, js := testenv.Account(t, "test07")
+	kv, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "twinreel-digests", LimitMarkerTTL: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := digest.NewKV(kv, 5*time.Second).Agree(t.Context(), "k", entry("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bucket := &lagging{KeyValue: kv, then: func() {}}
+	bucket.reads.Store(4)
+	held, err := digest.NewKV(bucket, 5*time.Second).Agree(t.Context(), "k", entry("b"))
+	if err != nil || held.Created || held.Digest != first.Digest || held.Revision != first.Revision {
+		t.Errorf("held %+v, %v; want what stands", held, err)
+	}
+	bucket.reads.Store(1000)
+	if held, err := digest.NewKV(bucket, 100*time.Millisecond).Agree(t.Context(), "k", entry("b")); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("held %+v, %v; want that there was no answer in time", held, err)
+	}
+	bucket.reads.Store(1)
+	bucket.then = func() {
+		if err := kv.Purge(t.Context(), "k"); err != nil {
+			t.Error(err)
+		}
+	}
+	if held, err := digest.NewKV(bucket, 5*time.Second).Agree(t.Context(), "k", entry("b")); err != nil || !held.Created || held.Digest != entry("b").Digest {
+		t.Errorf("held %+v, %v; want the new offer", held, err)
+	}
 }
 
 func TestKVWithoutAnAnswerIsNoAgreement(t *testing.T) {

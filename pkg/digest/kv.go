@@ -21,7 +21,16 @@ func NewKV(bucket jetstream.KeyValue, timeout time.Duration) *KV {
 	return &KV{bucket: bucket, timeout: timeout}
 }
 
-// Agree implements Agreement. It creates only; where an entry stands, that one is read.
+// How long Agree waits before it asks again for an entry that it could not make and does not find: the first time, and at the
+// most.
+const (
+	lagWait = 5 * time.Millisecond
+	lagMost = 500 * time.Millisecond
+)
+
+// Agree implements Agreement. It creates only; where an entry stands, that one is read. A read is answered by any replica of the
+// bucket, which may not have yet what its leader has: what stands and is not found is asked for again until timeout, and so is
+// what was purged in between.
 func (k *KV) Agree(ctx context.Context, key string, offer Entry) (Held, error) {
 	value, err := offer.Encode()
 	if err != nil {
@@ -29,22 +38,26 @@ func (k *KV) Agree(ctx context.Context, key string, offer Entry) (Held, error) {
 	}
 	call, cancel := context.WithTimeout(ctx, k.timeout)
 	defer cancel()
-	rev, err := k.bucket.Create(call, key, value)
-	if err == nil {
-		return Held{Entry: offer, Revision: rev, Created: true}, nil
+	for wait := lagWait; ; wait = min(2*wait, lagMost) {
+		rev, err := k.bucket.Create(call, key, value)
+		switch {
+		case err == nil:
+			return Held{Entry: offer, Revision: rev, Created: true}, nil
+		case errors.Is(err, nats.ErrMaxPayload):
+			return Held{}, fmt.Errorf("%w: %d bytes", ErrTooLarge, len(value))
+		case !errors.Is(err, jetstream.ErrKeyExists):
+			return Held{}, fmt.Errorf("create digest entry: %w", err)
+		}
+		held, err := k.Get(call, key)
+		if !errors.Is(err, ErrNoEntry) {
+			return held, err
+		}
+		select {
+		case <-time.After(wait):
+		case <-call.Done():
+			return Held{}, fmt.Errorf("create digest entry: it is there, and not found: %w", context.Cause(call))
+		}
 	}
-	if errors.Is(err, nats.ErrMaxPayload) {
-		return Held{}, fmt.Errorf("%w: %d bytes", ErrTooLarge, len(value))
-	}
-	if !errors.Is(err, jetstream.ErrKeyExists) {
-		return Held{}, fmt.Errorf("create digest entry: %w", err)
-	}
-	held, err := k.Get(ctx, key)
-	if errors.Is(err, ErrNoEntry) {
-		// Purged between the two calls: no agreement yet, so ask again as if there had been no answer.
-		return Held{}, fmt.Errorf("create digest entry: purged meanwhile")
-	}
-	return held, err
 }
 
 // Get implements Agreement.

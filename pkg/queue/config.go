@@ -65,6 +65,13 @@ type Option func(refused *func(*Refusal))
 // ends, which is by its time-out.
 func OnRefusal(f func(*Refusal)) Option { return func(refused *func(*Refusal)) { *refused = f } }
 
+// How soon a server that hangs, its connections open, is left for another: after pingEvery × (pingsOut + 1). A zone that stands
+// still must be left by ingress well before a platform has sent its last retry, 45 s after the first.
+const (
+	pingEvery = 5 * time.Second
+	pingsOut  = 2
+)
+
 // Connect returns a connection that is kept up for ever: NATS may be away, or refuse us, now or at any time later. What the
 // program asks is answered below _INBOX.<program>, so that each program can be allowed to read its own answers alone.
 // instance shows in the servers' connection list. Changes of state are logged, as is what the servers refuse us.
@@ -77,7 +84,7 @@ func Connect(c Config, program, instance string, log *zap.Logger, more ...Option
 	}
 	options := []nats.Option{
 		nats.Name(instance), nats.CustomInboxPrefix(inboxPrefix + program), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(500 * time.Millisecond),
-		nats.ReconnectJitter(250*time.Millisecond, time.Second), nats.Timeout(3 * time.Second), nats.PingInterval(10 * time.Second), nats.MaxPingsOutstanding(3),
+		nats.ReconnectJitter(250*time.Millisecond, time.Second), nats.Timeout(3 * time.Second), nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(pingsOut),
 		nats.IgnoreAuthErrorAbort(), // a password may be changed here a while after it was there
 		nats.ReconnectBufSize(-1),   // a publish while away fails at once: nothing may look sent that is only in memory
 		nats.ConnectHandler(func(nc *nats.Conn) { log.Info("nats connected", zap.String("server", nc.ConnectedServerName())) }),

@@ -138,11 +138,15 @@ func (w *Worker) exhausted(b blame, tried ledger.Attempts, status int, now time.
 	return ""
 }
 
-// again hands the delivery back for the wait that follows its n-th failure, or longer where the other side asked for it.
+// again hands the delivery back for the wait that follows its n-th failure, or longer where the other side asked for it; at
+// once where others are better placed.
 func (w *Worker) again(d queue.Delivery, e event.Event, err error, n int) error {
 	after := max(w.config.Retry.Delay(n), min(fault.RetryAfterOf(err), maxRetryAfter))
 	if fault.PartOf(err) == fault.Store {
 		after = max(after, w.keeper.breaker.Remaining())
+	}
+	if w.keeper.elsewhere(err, n) {
+		after = 0
 	}
 	w.metrics.deliveries.WithLabelValues(outcomeRetry).Inc()
 	w.log(d, e).Warn("copy failed", zap.Stringer("fault", fault.ClassOf(err)), zap.String("part", string(fault.PartOf(err))),
@@ -151,9 +155,12 @@ func (w *Worker) again(d queue.Delivery, e event.Event, err error, n int) error 
 }
 
 // park hands the delivery back because the tier takes nothing for now: uncounted, and not to come again before that may
-// have changed.
+// have changed, unless it is this worker alone that takes nothing.
 func (w *Worker) park(d queue.Delivery, e event.Event, err error) error {
 	after := max(w.config.Retry.Delay(1), min(fault.RetryAfterOf(err), maxRetryAfter), w.keeper.breaker.Remaining())
+	if w.keeper.untouched() {
+		after = 0
+	}
 	w.metrics.deliveries.WithLabelValues(outcomeParked).Inc()
 	w.log(d, e).Info("handed back: the tier takes nothing for now", zap.Duration("again_in", after), zap.String("error", fault.Text(err)))
 	return &queue.Later{After: after, Err: err}

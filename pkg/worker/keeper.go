@@ -38,6 +38,7 @@ type keeper struct {
 
 	unheard atomic.Bool // the board has not been read yet, so that nobody knows whether the tier is paused
 	paused  atomic.Pointer[tier.Pause]
+	others  atomic.Bool  // another worker of the tier says that it is well
 	inHand  atomic.Int32 // recordings
 	flight  singleflight.Group
 

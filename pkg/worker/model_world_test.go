@@ -174,6 +174,7 @@ func newModelWorker(m *model, p *process, j *js) *Worker {
 		store = struct{ objstore.Writer }{client{m.depots[p.tier], p}}
 	}
 	k, sick := newKeeper(config, p.tier, p.String(), store, gate, time.Now, zap.NewNop()), newSickHosts(config.Breaker)
+	k.others.Store(p.number%2 == 1) // each second one believes that another is well, whatever is true
 	return &Worker{
 		config: config, publisher: publisher, gate: gate, keeper: k, hosts: newHosts(), sick: sick, metrics: metrics, logger: zap.NewNop(),
 		copier: &transfer.Copier{

@@ -28,13 +28,20 @@ func mutations() []mutation {
 			"pkg/worker/worker.go", "if w.gate.refusing.Load() {", "if false {"),
 		one(6, "kept at a stop", "what was held at a stop is handed back at once",
 			"pkg/queue/consumer.go", "\tdefault:\n\t\tc.handBack(msg, meta, 0)", "\tdefault:"),
+		{rule: 6, name: "a cut-off worker lets its messages wait", in: "pkg/worker", breaks: "TestWhatOthersCanDoIsHandedBackAtOnce", edits: []edit{
+			{"pkg/worker/aside.go", "return n <= k.config.DegradedAfter || k.shut() != nil", "return n <= k.config.DegradedAfter"},
+		}},
+		{rule: 6, name: "what fails everywhere goes round without a wait", in: "pkg/worker", breaks: "TestWhatOthersCanDoIsHandedBackAtOnce", edits: []edit{
+			{"pkg/worker/aside.go", "return n <= k.config.DegradedAfter || k.shut() != nil", "return true"},
+		}},
 		one(7, "a sick store counts against the recording", "a letter has its true reason",
 			"pkg/worker/judge.go", "\t\treturn blame{counted: true}\n\t}\n\treturn blame{}", "\t}\n\treturn blame{counted: true}"),
 		{rule: 9, name: "a body that ends too early is taken", breaks: "what is stored is what the platform gave", or: "a letter has its true reason", edits: []edit{
 			{"pkg/mediasource/mediasource.go", "case m.Size >= 0 && m.seen < m.Size:", "case m.Size >= 0 && m.seen < 0:"},
 		}},
-		one(9, "an error page is taken", "what is stored is what the platform gave",
-			"pkg/mediasource/mediasource.go", "if err := checkMagic(format, m.head); err != nil {", "if err := checkMagic(format, m.head); err != nil && false {"),
+		{rule: 9, name: "an error page is taken", breaks: "what is stored is what the platform gave", or: "a letter has its true reason", edits: []edit{
+			{"pkg/mediasource/mediasource.go", "if err := checkMagic(format, m.head); err != nil {", "if err := checkMagic(format, m.head); err != nil && false {"},
+		}},
 		{rule: 10, name: "ranges of two versions are spliced", breaks: "what is stored is what the platform gave", edits: []edit{
 			{"pkg/mediasource/answer.go", `header.Set("If-Range", s.etag)`, ""},
 			{"pkg/mediasource/answer.go", `if strong(resp.Header.Get("ETag")) != s.etag {`, "if false {"},

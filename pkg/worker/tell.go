@@ -72,13 +72,15 @@ func (t *teller) run(ctx context.Context) {
 	}
 }
 
-// read takes in what the board says of the tier: whether it is paused, and among how many the rate is shared.
+// read takes in what the board says of the tier: whether it is paused, whether others are well, and among how many the rate is
+// shared.
 func (t *teller) read() {
 	all := t.standings()
 	if all == nil {
 		return
 	}
 	s := all[t.tier]
+	t.listen(all)
 	was := t.paused.Swap(s.Pause)
 	t.unheard.Store(false)
 	if (was == nil) != (s.Pause == nil) {

@@ -78,6 +78,11 @@ type Pod struct {
 			} `yaml:"requiredDuringSchedulingIgnoredDuringExecution"`
 		} `yaml:"nodeAffinity"`
 	} `yaml:"affinity"`
+	Tolerations []struct {
+		Key      string `yaml:"key"`
+		Operator string `yaml:"operator"`
+		Effect   string `yaml:"effect"`
+	} `yaml:"tolerations"`
 	TopologySpreadConstraints []Spread    `yaml:"topologySpreadConstraints"`
 	Containers                []Container `yaml:"containers"`
 	InitContainers            []Container `yaml:"initContainers"`

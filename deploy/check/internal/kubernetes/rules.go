@@ -325,38 +325,6 @@ func (c *checker) spread(w Workload) {
 	}
 }
 
-// zones says what keeps an overlay of two zones from outliving one of them: pods must be parted over them, a zone that is lost must
-// not count, and what votes must be in three.
-func zones(list []Object) (out []error) {
-	all, err := workloads(list)
-	if err != nil {
-		return []error{err}
-	}
-	for _, w := range all {
-		i := slices.IndexFunc(w.Template.Spec.TopologySpreadConstraints, func(s Spread) bool { return s.TopologyKey == "topology.kubernetes.io/zone" })
-		if w.kind == "Job" {
-			continue
-		}
-		if i < 0 || w.Template.Spec.TopologySpreadConstraints[i].WhenUnsatisfiable != "DoNotSchedule" {
-			out = append(out, fmt.Errorf("%s %s: it may be all in one zone", w.kind, w.name))
-			continue
-		}
-		s := w.Template.Spec.TopologySpreadConstraints[i]
-		if w.kind == "StatefulSet" && s.MinDomains != 3 {
-			out = append(out, fmt.Errorf("%s %s: it is to be in 3 domains, not in %d", w.kind, w.name, s.MinDomains))
-		}
-		if w.kind == "Deployment" && s.NodeTaintsPolicy != "Honor" {
-			out = append(out, fmt.Errorf("%s %s: a zone that is lost counts: nothing heals in the other one (nodeTaintsPolicy)", w.kind, w.name))
-		}
-		if terms := w.Template.Spec.Affinity.NodeAffinity.Required.Terms; w.kind == "Deployment" {
-			if len(terms) != 1 || len(terms[0].MatchExpressions) != 1 || len(terms[0].MatchExpressions[0].Values) != 2 {
-				out = append(out, fmt.Errorf("%s %s: it is to run in two zones and no third", w.kind, w.name))
-			}
-		}
-	}
-	return out
-}
-
 // services: each finds pods that have its ports.
 func (c *checker) services() {
 	for _, o := range c.list {

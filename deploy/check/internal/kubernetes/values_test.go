@@ -60,6 +60,7 @@ func checkValues(text []byte, replicas string) (out []error) {
 		"config.merge.00$include": "permissions/permissions.conf", "podDisruptionBudget.enabled": "true",
 		"podTemplate.topologySpreadConstraints.topology.kubernetes.io/zone.minDomains":        "3",
 		"podTemplate.topologySpreadConstraints.topology.kubernetes.io/zone.whenUnsatisfiable": "DoNotSchedule",
+		"podTemplate.merge.spec.tolerations":                                                  "[map[effect:NoSchedule key:" + quorumOnly + " operator:Exists]]",
 	} {
 		if got := at(v, way); got != want {
 			out = append(out, fmt.Errorf("%s is %q, want %q", way, got, want))
@@ -125,6 +126,7 @@ func TestTheValuesOfNATSChartAreKeysOfIt(t *testing.T) {
 		"no route is trusted":    {"tlsCA: {enabled: true", "tlsCA: {enabled: false", "tlsCA.enabled"},
 		"not synced":             {"sync_interval: always", "sync_interval: 2m", "config.jetstream.merge.sync_interval"},
 		"one server":             {"replicas: 3", "replicas: 1", "config.cluster.replicas"},
+		"no vote in the third":   {"key: twinreel.com/quorum-only", "key: twinreel.com/other", "podTemplate.merge.spec.tolerations"},
 		"two domains":            {"minDomains: 3", "minDomains: 2", "minDomains"},
 		"a user's rights":        {"permissions: << $INGRESS >>", "permissions: << $RECONCILER >>", "the user ingress has"},
 		"a user without a right": {"{user: ingress, ", "{user: ingresss, ", "no user ingress"},

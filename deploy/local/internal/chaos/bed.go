@@ -56,6 +56,7 @@ type bed struct {
 	closers []func() error
 	emptied int      // how often Redis had to start with nothing
 	before  []string // the recordings answered 200 before the power was cut
+	loss    *Loss    // what it cost to lose a part of the whole
 }
 
 // openBed sets up everything but the programs.

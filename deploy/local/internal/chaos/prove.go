@@ -76,6 +76,9 @@ func (b *bed) compare(ctx context.Context, truth []outside.Truth) error {
 				continue
 			}
 		}
+		if f.Kind == outside.Missing && b.loss != nil {
+			b.loss.Lost++
+		}
 		b.blame("%s", f)
 	}
 	var size int64

@@ -102,6 +102,7 @@ func (r Report) Markdown(w io.Writer) {
 		"each recording that was answered 200 is in both stores or, where the row says so, in the dead letters for its true reason;\none version, "+
 		"the platform's bytes, equal in both, with equal sidecars; nothing is left to do; every program ends in good order.\n")
 	r.matrix(w)
+	r.losses(w)
 	if len(r.Isolation) > 0 {
 		r.isolation(w)
 	}
@@ -171,7 +172,7 @@ func cell(s string) string {
 
 // order is where a group stands.
 func order(group string) int {
-	return slices.Index([]string{"NATS", "Redis", "S3", "Azure", "Source", "Kills", "Shutdown", "Fleets", "Cluster", "Power", "Operations"}, group)
+	return slices.Index([]string{"NATS", "Redis", "S3", "Azure", "Source", "Kills", "Shutdown", "Fleets", "Cluster", "Power", "Operations", "Zones"}, group)
 }
 
 // standing is where a row stands in the matrix.

@@ -61,3 +61,27 @@ func TestASlowedTierFallsShortOfItsBar(t *testing.T) {
 		}
 	}
 }
+
+func TestTheDocumentShowsWhatEachLossCost(t *testing.T) {
+	var lost Row
+	for _, r := range Rows(1) {
+		if r.Name == "zone-lost-leading" {
+			lost = r
+		}
+	}
+	r := Report{Date: time.Now(), Rounds: 1, Results: []Result{
+		{Row: Rows(1)[0], Round: 1},
+		{Row: lost, Round: 2, Loss: &Loss{What: "zone a", Sent: 300, Refused: 68, Retries: 1, Again: 6700 * time.Millisecond, Step: 61 * time.Second, Waited: 64 * time.Second, Lost: 0}},
+	}}
+	var b strings.Builder
+	r.Markdown(&b)
+	if want := "| zone-lost-leading | 2 | zone a | 300 | 68 | 6.7 s | 1 | 61.0 s | 64.0 s | – | 0 |"; !strings.Contains(b.String(), want) {
+		t.Errorf("the document lacks %q:\n%s", want, b.String())
+	}
+	r.Results = r.Results[:1]
+	b.Reset()
+	r.Markdown(&b)
+	if strings.Contains(b.String(), "## Losses") {
+		t.Error("a table of losses where nothing was lost")
+	}
+}

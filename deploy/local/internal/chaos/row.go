@@ -51,6 +51,7 @@ type Result struct {
 	Saw    []string // what was seen
 	Wrong  []string // what must not be; empty: the row is green
 	Absent string   // why the row could not be played here; then it is neither
+	Loss   *Loss    // what it cost to lose a part of the whole; nil where none was lost
 	Took   time.Duration
 }
 
@@ -59,7 +60,9 @@ func (r Result) Green() bool { return len(r.Wrong) == 0 && r.Absent == "" }
 
 // Rows returns the whole matrix. The power is cut so many times.
 func Rows(cuts int) []Row {
-	return slices.Concat(natsRows(), redisRows(), s3Rows(), azureRows(), sourceRows(), killRows(), programRows(), fleetRows(), clusterRows(), regionRows(), powerRows(cuts))
+	return slices.Concat(
+		natsRows(), redisRows(), s3Rows(), azureRows(), sourceRows(), killRows(), programRows(), fleetRows(), clusterRows(), powerRows(cuts), zoneRows(), regionRows(),
+	)
 }
 
 // Choose returns the rows whose names begin with one of the words; without words all, or those of the short form.

@@ -113,7 +113,7 @@ func (c Config) playRow(ctx context.Context, round int, row Row, on *servers) (r
 		res.Absent, err = err.Error(), nil
 	}
 	err = errors.Join(err, b.close())
-	res.Saw, res.Wrong = b.saw, append(res.Wrong, b.wrong...)
+	res.Saw, res.Wrong, res.Loss = b.saw, append(res.Wrong, b.wrong...), b.loss
 	if err != nil {
 		res.Wrong = append(res.Wrong, err.Error())
 	}

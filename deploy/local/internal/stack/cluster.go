@@ -25,7 +25,8 @@ type Cluster struct {
 	Nodes  []*Server
 	Access NATSAccess // its URLs name all three
 
-	stack *Stack
+	stack    *Stack
+	monitors []string // of the nodes
 }
 
 // StartCluster starts a cluster and waits until it has a leader.
@@ -39,6 +40,7 @@ func (s *Stack) StartCluster(ctx context.Context) (*Cluster, error) {
 	c.Access.URL, c.Access.TLSURL = addresses("nats", clients), addresses("tls", clients)
 	c.Access.MonitorURL = "http://" + loopback(monitors[0])
 	for i := range clients {
+		c.monitors = append(c.monitors, "http://"+loopback(monitors[i]))
 		node, err := s.describeNode(i, clients[i], monitors[i], routes)
 		if err != nil {
 			return nil, err

@@ -54,6 +54,9 @@ func aClusterSurvivesItsLeader(t *testing.T, s *stack.Stack) {
 	if _, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: "KEPT", Subjects: []string{"kept"}, Replicas: 3}); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := js.CreateConsumer(ctx, "KEPT", jetstream.ConsumerConfig{Durable: "reader", AckPolicy: jetstream.AckExplicitPolicy}); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := js.Publish(ctx, "kept", []byte("before")); err != nil {
 		t.Fatal(err)
 	}
@@ -73,8 +76,18 @@ func aClusterSurvivesItsLeader(t *testing.T, s *stack.Stack) {
 	if next, err := c.Leader(ctx, "KEPT"); err != nil || next == first {
 		t.Errorf("led by %v, %v", next, err)
 	}
+	if c.Whole(ctx) == nil {
+		t.Error("the cluster is said to be whole although a node is dead")
+	}
 	if err := first.Start(ctx); err != nil {
 		t.Fatal(err)
+	}
+	eventually(t, "all is whole again", c.Whole)
+	for _, node := range c.Nodes {
+		eventually(t, node.Name+" leads everything", func(ctx context.Context) error { return c.LeadFrom(ctx, node) })
+		if leads, err := c.Leader(ctx, "KEPT"); err != nil || leads != node {
+			t.Errorf("led by %v, %v; want %s", leads, err, node.Name)
+		}
 	}
 	stream, err := js.Stream(ctx, "KEPT")
 	if err != nil || stream.CachedInfo().State.Msgs != 2 {
