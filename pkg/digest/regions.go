@@ -1,6 +1,7 @@
 package digest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,8 +17,9 @@ type Known interface {
 }
 
 // Regions is the Agreement of a region that has a peer over the same two stores: it knows what was agreed on there, and
-// writes here alone. Nothing keeps both from agreeing at the same moment, so that whoever has to look first at the peer's
-// entry does; where they differ all the same, the stores take one object, and the other tier's is a conflict that is noticed.
+// writes here alone. Nothing keeps both from agreeing at the same moment. Where they agreed on the same bytes, each with its
+// own sidecar, both take the same one of the two as soon as they know of both; where they agreed on others, the stores take
+// one object, and the other is a conflict that is noticed.
 //
 // What was forgotten in either region is forgotten. An entry of the peer's has the revision 0 here.
 type Regions struct {
@@ -42,10 +44,17 @@ func (r *Regions) Get(ctx context.Context, key string) (Held, error) {
 		return own, nil
 	case err != nil:
 		return Held{}, err
-	case here && !r.Follow && !theirs.Forgotten:
-		return own, nil
+	case !here || theirs.Forgotten:
+		return theirs, nil
+	case own.Digest == theirs.Digest && own.ObjectKey == theirs.ObjectKey:
+		if bytes.Compare(own.Sidecar, theirs.Sidecar) <= 0 {
+			return own, nil
+		}
+		return theirs, nil
+	case r.Follow:
+		return theirs, nil
 	}
-	return theirs, nil
+	return own, nil
 }
 
 // peers is what the peer holds. ErrNoEntry.

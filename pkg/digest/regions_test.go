@@ -67,6 +67,26 @@ func TestWhoseEntryHolds(t *testing.T) {
 	}
 }
 
+// given the same bytes agreed on in both regions, each with a sidecar of its own, then both take the same one.
+func TestBothRegionsTakeTheSameSidecar(t *testing.T) {
+	east, west := &digest.Memory{}, &digest.Memory{}
+	key := event.HashKey("rec-1")
+	a, b := entry("a"), entry("a")
+	a.Sidecar, b.Sidecar = []byte(`{"receivedAt":"1"}`), []byte(`{"receivedAt":"2"}`)
+	for at, e := range map[*digest.Memory]digest.Entry{east: b, west: a} {
+		if _, err := at.Agree(t.Context(), key, e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, follow := range []bool{false, true} {
+		for name, r := range map[string]*digest.Regions{"east": {Own: east, Peer: west, Follow: follow}, "west": {Own: west, Peer: east, Follow: follow}} {
+			if held, err := r.Get(t.Context(), key); err != nil || string(held.Sidecar) != string(a.Sidecar) {
+				t.Errorf("%s, following %v, takes %s, %v", name, follow, held.Sidecar, err)
+			}
+		}
+	}
+}
+
 // given an entry of the peer's, when somebody here offers another, then the peer's holds and nothing is written here, nor there;
 // when the mirrors do not answer, then nothing is agreed on.
 func TestThePeersEntryIsObeyedAndNeverSet(t *testing.T) {

@@ -41,7 +41,9 @@ const (
 )
 
 // PeerAccounts are the accounts that the test server and its peer have in common.
-func PeerAccounts() []string { return []string{"test08", "test09", "test10", "test11"} }
+func PeerAccounts() []string {
+	return []string{"test08", "test09", "test10", "test11", "test28", "test40"}
+}
 
 // NATSPassword is the password of every test account on the test server.
 const NATSPassword = "test"

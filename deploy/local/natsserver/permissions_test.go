@@ -44,6 +44,42 @@ func TestPermissions(t *testing.T) {
 	}
 }
 
+// given the connection by which another region's servers come, when it asks for anything but to mirror what it may, or says what
+// both regions' streams would take, then it is refused.
+func TestARegionMayMirrorAndNoMore(t *testing.T) {
+	s := servers(t)
+	w, err := s.NewWorld(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.StartRegions(t.Context(), w, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := r.East.World.NATS
+	a.Logins = map[string]stack.Login{natsserver.Region: r.Link}
+	c := connect(t, a, natsserver.Region, "region")
+	var forbidden []string
+	for _, prefix := range []string{"$JS.API.", "$JS.east.API."} {
+		for _, request := range []string{
+			"STREAM.PURGE.RECORDINGS", "STREAM.DELETE.AUDIT", "STREAM.UPDATE.KV_twinreel-digests", "STREAM.MSG.DELETE.RECORDINGS", "STREAM.MSG.GET.RECORDINGS",
+			"CONSUMER.DELETE.RECORDINGS.primary", "CONSUMER.MSG.NEXT.RECORDINGS.primary", "CONSUMER.CREATE.RECORDINGS_DLQ.mine", "CONSUMER.CREATE.KV_twinreel-leases.mine", "META.LEADER.STEPDOWN",
+		} {
+			forbidden = append(forbidden, prefix+request)
+		}
+	}
+	for _, subject := range append(forbidden, "recordings.completed.both", "recordings.redrive.primary", "audit.stored.primary", "$KV.twinreel-digests.x", "$KV.twinreel-tombstones.x",
+		"$JS.ACK.RECORDINGS.primary.1.1.1.1.0") {
+		c.refused(t, "publish to "+subject, func(nc *nats.Conn) error { return nc.Publish(subject, []byte("{}")) })
+	}
+	for _, subject := range []string{">", "recordings.>", "audit.>", "$KV.>", "$JS.API.>", "$SYS.>"} {
+		c.refused(t, "subscribe to "+subject, func(nc *nats.Conn) error {
+			_, err := nc.SubscribeSync(subject)
+			return err
+		})
+	}
+}
+
 // given a connection without TLS, or one that does not trust the stack's authority, when a program would use it, then …
 func TestTheServerProvesItself(t *testing.T) {
 	a := start(t)
@@ -82,13 +118,15 @@ func api(requests ...string) (out []string) {
 
 // nobodys is what no program may do, but for provisioning the first of it.
 func nobodys() (out []string) {
-	for _, s := range []string{queue.Recordings, queue.DeadLetters, queue.Audit, "KV_" + queue.Digests, "KV_" + queue.Tiers, "KV_" + queue.Leases, "KV_" + queue.Tombstones, "KV_" + queue.Quarantine} {
+	for _, s := range []string{queue.Recordings, queue.DeadLetters, queue.Audit, "KV_" + queue.Digests, "KV_" + queue.Tiers, "KV_" + queue.Leases, "KV_" + queue.Tombstones, "KV_" + queue.Quarantine,
+		queue.PeerRecordings, queue.PeerAudit, "KV_" + queue.PeerDigests, "KV_" + queue.PeerTombstones} {
 		out = append(out, api("STREAM.UPDATE."+s, "STREAM.DELETE."+s, "STREAM.PURGE."+s)...)
 	}
 	return append(out, api("STREAM.CREATE.MINE", "STREAM.MSG.DELETE.RECORDINGS", "STREAM.MSG.DELETE.AUDIT", "STREAM.SNAPSHOT.RECORDINGS",
 		"CONSUMER.DURABLE.CREATE.RECORDINGS.primary", "CONSUMER.CREATE.RECORDINGS.primary", "CONSUMER.CREATE.RECORDINGS.primary.recordings.completed.both",
 		"CONSUMER.CREATE.RECORDINGS.backup-backfill", "CONSUMER.DELETE.RECORDINGS.primary", "CONSUMER.DELETE.RECORDINGS.backup",
-		"CONSUMER.PAUSE.RECORDINGS.primary", "CONSUMER.RESET.RECORDINGS.primary", "META.LEADER.STEPDOWN", "ACCOUNT.PURGE.TWINREEL")...)
+		"CONSUMER.PAUSE.RECORDINGS.primary",
+		"CONSUMER.CREATE.RECORDINGS_PEER.primary-peer", "CONSUMER.DELETE.RECORDINGS_PEER.backup-peer", "CONSUMER.RESET.RECORDINGS.primary", "META.LEADER.STEPDOWN", "ACCOUNT.PURGE.TWINREEL")...)
 }
 
 // reading is how streams are read in passing by their consumers.
@@ -101,7 +139,8 @@ func reading(streams ...string) (out []string) {
 
 // taking is to take what the consumers of a tier deliver, or to say that it is done.
 func taking(tier string) []string {
-	return append(api("CONSUMER.MSG.NEXT.RECORDINGS."+tier, "CONSUMER.MSG.NEXT.RECORDINGS."+tier+"-backfill"),
+	return append(api("CONSUMER.MSG.NEXT.RECORDINGS."+tier, "CONSUMER.MSG.NEXT.RECORDINGS."+tier+"-backfill", "CONSUMER.MSG.NEXT.RECORDINGS_PEER."+tier+"-peer"),
+		"$JS.ACK.RECORDINGS_PEER."+tier+"-peer.1.1.1.1.0", "$JS.ACK.test.hash.RECORDINGS_PEER."+tier+"-peer.1.1.1.1.0",
 		"$JS.ACK.RECORDINGS."+tier+".1.1.1.1.0", "$JS.ACK.RECORDINGS."+tier+"-backfill.1.1.1.1.0", "$JS.ACK._.hash.RECORDINGS."+tier+".1.1.1.1.0")
 }
 
@@ -115,7 +154,7 @@ func join(lists ...[]string) (out []string) {
 // mayNot is what each user must be refused.
 func mayNot() map[string][]string {
 	worker := func(own, other string) []string {
-		return join(nobodys(), taking(other), reading(queue.Recordings, queue.DeadLetters, queue.Audit, "KV_"+queue.Leases, "KV_"+queue.Quarantine), []string{
+		return join(nobodys(), taking(other), reading(queue.Recordings, queue.DeadLetters, queue.Audit, queue.PeerRecordings, "KV_"+queue.Leases, "KV_"+queue.Quarantine), []string{
 			"recordings.completed.both", "recordings.completed." + own, "recordings.redrive." + own, "recordings.redrive." + other, "recordings.dlq." + other,
 			"audit.stored." + other, "audit.run.all", "$KV.twinreel-tiers." + own + ".paused", "$KV.twinreel-tiers." + other + ".host-1",
 			"$KV.twinreel-tiers." + other + ".paused", "$KV.twinreel-leases.reconciler", "$KV.twinreel-leases.ingress.host-1", "$KV.twinreel-tombstones.x",
@@ -158,6 +197,18 @@ func inboxesOfOthers(user string) (out []string) {
 // start starts the servers and provisions, as the user that may.
 func start(t *testing.T) stack.NATSAccess {
 	t.Helper()
+	s := servers(t)
+	c := connect(t, s.NATSAccess, natsserver.Provisioner, natsserver.Provisioner)
+	sizes := queue.Sizes{Recordings: 1 << 30, Letters: 1 << 30, Audit: 1 << 30, MaxAge: time.Hour}
+	if _, err := (queue.Topology{Sizes: sizes, Replicas: 1, Peer: queue.Peer{Domain: "elsewhere"}}).Provision(t.Context(), c.js); err != nil {
+		t.Fatal(err)
+	}
+	return s.NATSAccess
+}
+
+// servers starts the servers.
+func servers(t *testing.T) *stack.Stack {
+	t.Helper()
 	testenv.Need(t, testenv.Bin)
 	root, err := tools.Root()
 	if err != nil {
@@ -176,12 +227,7 @@ func start(t *testing.T) stack.NATSAccess {
 			t.Error(err)
 		}
 	})
-	c := connect(t, s.NATSAccess, natsserver.Provisioner, natsserver.Provisioner)
-	sizes := queue.Sizes{Recordings: 1 << 30, Letters: 1 << 30, Audit: 1 << 30, MaxAge: time.Hour}
-	if _, err := queue.Provision(t.Context(), c.js, sizes, 1); err != nil {
-		t.Fatal(err)
-	}
-	return s.NATSAccess
+	return s
 }
 
 // client is a connection as one user, and what the server refused it.

@@ -18,7 +18,7 @@ type keyPair struct {
 }
 
 func (a *app) audit() *cobra.Command {
-	return parent("audit", "The compliance log", a.auditShow(), a.auditVerify(), a.auditEvidence(), a.auditKeygen())
+	return parent("audit", "The compliance log", a.auditShow(), a.auditVerify(), a.auditEvidence(), a.auditAdopt(), a.auditKeygen())
 }
 
 func (a *app) auditKeygen() *cobra.Command {

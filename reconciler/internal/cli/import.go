@@ -96,7 +96,7 @@ func (a *app) runImport(ctx context.Context, source string, in io.Reader, flags 
 		return err
 	}
 	defer conn.close()
-	known, err := a.readKnown(ctx, conn)
+	known, err := a.readKnown(ctx, conn, s.NATS.Peer)
 	if err != nil {
 		return err
 	}
@@ -123,10 +123,10 @@ func (a *app) runImport(ctx context.Context, source string, in io.Reader, flags 
 	return errors.Join(a.printOne(r, func(w io.Writer) error { return writeImport(w, r) }), err)
 }
 
-func (a *app) readKnown(ctx context.Context, conn *connection) (*intake.Ledger, error) {
+func (a *app) readKnown(ctx context.Context, conn *connection, peer queue.Peer) (*intake.Ledger, error) {
 	ctx, cancel := context.WithTimeout(ctx, scanTimeout)
 	defer cancel()
-	return intake.ReadLedger(ctx, conn.js, a.stores(ctx))
+	return intake.ReadLedger(ctx, conn.js, peer, a.stores(ctx))
 }
 
 // scanTimeout bounds the reading of all streams.

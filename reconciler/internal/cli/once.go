@@ -142,7 +142,7 @@ func (a *app) seal(ctx context.Context, s config.Once, conn *connection, flags o
 		return err
 	}
 	sealer, err := daemon.NewSealer(ctx, daemon.Sealing{
-		JS: conn.js, Publisher: queue.NewPublisher(conn.nc, conn.js), Stores: s.Stores, Readers: stores, Keys: s.Seal.Keys, TTL: s.Redis.TTL, Log: zap.NewNop(),
+		JS: conn.js, Peer: s.NATS.Peer, Publisher: queue.NewPublisher(conn.nc, conn.js), Stores: s.Stores, Readers: stores, Keys: s.Seal.Keys, TTL: s.Redis.TTL, Log: zap.NewNop(),
 	})
 	if err != nil {
 		return err
@@ -171,7 +171,8 @@ func (a *app) runner(ctx context.Context, s config.Once, conn *connection, flags
 		return nil, nil, err
 	}
 	parts := daemon.Reconciling(s.Reconcile, s.Retention, s.Repair, log, a.doubt)
-	parts.NC, parts.JS, parts.Stores, parts.By, parts.Log = conn.nc, conn.js, stores, operator(), zap.NewNop()
+	parts.NC, parts.JS, parts.Peer, parts.Stores, parts.By = conn.nc, conn.js, s.NATS.Peer, stores, operator()
+	parts.Log = zap.NewNop()
 	parts.Progress = func(stage string, done, total int64) {
 		if time.Since(told) < tellEvery {
 			return
@@ -349,6 +350,9 @@ func (a *app) sayRun(r reconcile.Result, flags onceFlags) {
 	p := r.Plan
 	if p.Unread > 0 {
 		a.say("%d copies whose store reports no checksum were not read back: the scrub reads them", p.Unread)
+	}
+	if p.Unheard > 0 {
+		a.say("%d recordings or objects are unknown here, and nothing is said of them: the other region, which may know them, cannot be heard", p.Unheard)
 	}
 	if p.Unjudged > 0 {
 		a.say("%d recordings could not be looked at, and nothing is said of them; the last: %s", p.Unjudged, p.Why)

@@ -80,14 +80,14 @@ func Run(ctx context.Context, s *service.Service, c config.Run) error {
 	}
 	publisher := queue.NewPublisher(nc, js)
 	sealer, err := NewSealer(ctx, Sealing{
-		JS: js, Publisher: publisher, Stores: c.Stores, Readers: stores, Keys: c.Audit.Keys, TTL: c.Redis.TTL, Metrics: seal.NewMetrics(s.Registry), Log: s.Log,
+		JS: js, Peer: c.NATS.Peer, Publisher: publisher, Stores: c.Stores, Readers: stores, Keys: c.Audit.Keys, TTL: c.Redis.TTL, Metrics: seal.NewMetrics(s.Registry), Log: s.Log,
 	})
 	if err != nil {
 		return err
 	}
 	p := &parts{
 		Service: s, config: c, nc: nc, js: js, publisher: publisher, redis: redis, stores: stores, sealer: sealer, index: pending.New(js, s.Log),
-		letters: pending.NewLetters(js, s.Log), log: pending.NewLog(js, s.Log), gauges: gauges.New(js, s.Registry, s.Log),
+		letters: pending.NewLetters(js, s.Log), log: pending.NewLog(js, s.Log), gauges: gauges.New(js, c.NATS.Peer, s.Registry, s.Log),
 		numbers: reconcile.NewMetrics(s.Registry), scrubbed: scrub.NewMetrics(s.Registry), objective: &objective.Latest{},
 	}
 	objective.Register(s.Registry, p.objective.Report)

@@ -59,7 +59,7 @@ func (p *parts) runs(ctx context.Context) error {
 		p.Log.Error("a part of the sealed log is left out", zap.String("error", fault.Text(err)))
 	}}
 	build := Reconciling(p.config.Reconcile, p.config.Retention, p.config.Repair, log, doubt(p.Log))
-	build.NC, build.JS, build.Stores, build.By, build.Log = p.nc, p.js, p.stores, "reconciler", p.Log
+	build.NC, build.JS, build.Peer, build.Stores, build.By, build.Log = p.nc, p.js, p.config.NATS.Peer, p.stores, "reconciler", p.Log
 	build.Progress = p.status.Tell
 	runner, err := reconcile.New(ctx, build)
 	if err != nil {

@@ -21,6 +21,7 @@ import (
 // Sealing is what the AUDIT stream is sealed by.
 type Sealing struct {
 	JS        jetstream.JetStream
+	Peer      queue.Peer
 	Publisher *queue.Publisher
 	Stores    config.Stores
 	Readers   map[tier.Tier]objstore.Reader
@@ -41,9 +42,15 @@ func NewSealer(ctx context.Context, s Sealing) (*seal.Sealer, error) {
 	if err != nil {
 		return nil, err
 	}
+	var peer jetstream.JetStream
+	if s.Peer.Known() {
+		if peer, err = s.Peer.JetStream(s.JS); err != nil {
+			return nil, err
+		}
+	}
 	stores := s.Readers
 	return &seal.Sealer{
-		JS: s.JS, Publisher: s.Publisher, Keys: s.Keys, TTL: s.TTL, Pace: seal.DefaultPace(), Metrics: s.Metrics, Now: time.Now, Log: s.Log,
+		JS: s.JS, Peer: peer, Publisher: s.Publisher, Keys: s.Keys, TTL: s.TTL, Pace: seal.DefaultPace(), Metrics: s.Metrics, Now: time.Now, Log: s.Log,
 		Stores: map[tier.Tier]seal.Store{
 			tier.Primary: {Reader: stores[tier.Primary], Vault: vault.New(primary, stores[tier.Primary])},
 			tier.Backup:  {Reader: stores[tier.Backup], Vault: vault.New(backup, stores[tier.Backup])},

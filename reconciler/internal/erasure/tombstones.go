@@ -42,6 +42,7 @@ type Tombstone struct {
 type Stones struct {
 	js             jetstream.JetStream
 	tombs, digests jetstream.KeyValue
+	peers          jetstream.KeyValue // the mirror of the peer region's; nil: there is none
 }
 
 // Open opens them. queue.ErrNotProvisioned.
@@ -57,13 +58,20 @@ func Open(ctx context.Context, js jetstream.JetStream) (*Stones, error) {
 		}
 		*into = kv
 	}
+	var err error
+	if s.peers, err = js.KeyValue(ctx, queue.PeerTombstones); err != nil && !errors.Is(err, jetstream.ErrBucketNotFound) {
+		return nil, s.unanswered("open the bucket "+queue.PeerTombstones, err)
+	}
 	return s, nil
 }
 
-// Find returns the recording's tombstone. ErrNone. Where only the digest entry says that it was forgotten, since the
-// tombstones were lost, the tombstone is empty.
+// Find returns the recording's tombstone, also one that was set in the peer region. ErrNone. Where only the digest entry says
+// that it was forgotten, since the tombstones were lost, the tombstone is empty.
 func (s *Stones) Find(ctx context.Context, key string) (Tombstone, error) {
 	got, err := s.tombs.Get(ctx, event.HashKey(key))
+	if errors.Is(err, jetstream.ErrKeyNotFound) && s.peers != nil {
+		got, err = s.peers.Get(ctx, event.HashKey(key))
+	}
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
 		if _, forgotten, err := s.entry(ctx, event.HashKey(key)); err != nil || forgotten {
 			return Tombstone{}, err

@@ -21,6 +21,7 @@ const patience = 30 * time.Second
 // Source is who is asked. It is safe for concurrent use.
 type Source struct {
 	Digests jetstream.KeyValue // the bucket twinreel-digests
+	Peer    jetstream.KeyValue // the mirror of the peer region's, which is asked where the own has nothing; nil: there is none
 	Stores  map[tier.Tier]objstore.Reader
 }
 
@@ -98,9 +99,20 @@ func (s Source) objects(ctx context.Context, e *Evidence, objectKey string) (err
 	return nil
 }
 
-// entry returns the digest entry, nil if there is none.
+// entry returns the digest entry, nil if there is none. The peer region's has the revision 0: it cannot be changed here.
 func (s Source) entry(ctx context.Context, key string) (*Entry, error) {
-	got, err := s.Digests.Get(ctx, event.HashKey(key))
+	e, err := entryIn(ctx, s.Digests, key)
+	if e != nil || err != nil || s.Peer == nil {
+		return e, err
+	}
+	if e, err = entryIn(ctx, s.Peer, key); e != nil {
+		e.Revision = 0
+	}
+	return e, err
+}
+
+func entryIn(ctx context.Context, bucket jetstream.KeyValue, key string) (*Entry, error) {
+	got, err := bucket.Get(ctx, event.HashKey(key))
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
 		return nil, nil
 	}

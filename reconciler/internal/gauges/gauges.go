@@ -26,10 +26,11 @@ const (
 // Gauges is the collector. Only while Run runs, by the leader, there is something to collect, so that the numbers of
 // several instances can be summed. It is safe for concurrent use.
 type Gauges struct {
-	js  jetstream.JetStream
-	log *zap.Logger
+	js   jetstream.JetStream
+	peer *backlog.Peer // nil: there is none
+	log  *zap.Logger
 
-	backlog, oldest, letters, bytes, limit *prometheus.Desc
+	backlog, oldest, letters, bytes, limit, behind, since *prometheus.Desc
 
 	mu     sync.Mutex
 	latest *reading
@@ -41,6 +42,7 @@ type reading struct {
 	at      time.Time
 	tiers   []backlog.Tier
 	streams []stream
+	mirrors []backlog.Mirror
 }
 
 type stream struct {
@@ -49,17 +51,22 @@ type stream struct {
 }
 
 // New registers the collector.
-func New(js jetstream.JetStream, r prometheus.Registerer, log *zap.Logger) *Gauges {
+func New(js jetstream.JetStream, peer queue.Peer, r prometheus.Registerer, log *zap.Logger) *Gauges {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("twinreel_"+name, help, labels, nil)
 	}
 	g := &Gauges{
 		js: js, log: log,
-		backlog: desc("backlog", "Events that a tier has not done with: live and backfill wait, redelivering were delivered more than once.", "tier", "kind"),
+		backlog: desc("backlog", "Events that a tier has not done with: live, backfill and peer (the other region's) wait, redelivering were delivered more than once.", "tier", "kind"),
 		oldest:  desc("oldest_unfinished_seconds", "Age of the oldest event that a tier has not done with, 0 if there is none.", "tier"),
 		letters: desc("dead_letters_open", "Recordings with an open dead letter, as dlq list counts them.", "tier", "reason"),
 		bytes:   desc("stream_bytes", "Bytes that a stream holds.", "stream"),
 		limit:   desc("stream_max_bytes", "Bytes that a stream may hold.", "stream"),
+		behind:  desc("peer_lag_messages", "Messages of the other region that a mirror has not, as far as its region was heard of last.", "stream"),
+		since:   desc("peer_lag_seconds", "Since when a mirror has not been known to hold all of the other region's stream; 0 while it does.", "stream"),
+	}
+	if peer.Known() {
+		g.peer = backlog.NewPeer(js, peer)
 	}
 	r.MustRegister(g)
 	return g
@@ -101,6 +108,11 @@ func (g *Gauges) read(ctx context.Context) (*reading, error) {
 	if r.tiers, err = backlog.Waiting(ctx, g.js, r.at); err != nil {
 		return nil, err
 	}
+	if g.peer != nil {
+		if err := g.peer.Waiting(ctx, r.tiers); err != nil {
+			return nil, err
+		}
+	}
 	for _, name := range []string{queue.Recordings, queue.DeadLetters, queue.Audit} {
 		s, err := g.js.Stream(ctx, name)
 		if err != nil {
@@ -109,12 +121,17 @@ func (g *Gauges) read(ctx context.Context) (*reading, error) {
 		info := s.CachedInfo()
 		r.streams = append(r.streams, stream{name, float64(info.State.Bytes), float64(info.Config.MaxBytes)})
 	}
+	if g.peer != nil {
+		if r.mirrors, err = g.peer.Mirrors(ctx, r.at); err != nil {
+			return nil, err
+		}
+	}
 	return r, nil
 }
 
 // Describe implements prometheus.Collector.
 func (g *Gauges) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{g.backlog, g.oldest, g.letters, g.bytes, g.limit} {
+	for _, d := range []*prometheus.Desc{g.backlog, g.oldest, g.letters, g.bytes, g.limit, g.behind, g.since} {
 		out <- d
 	}
 }
@@ -141,10 +158,17 @@ func (g *Gauges) Collect(out chan<- prometheus.Metric) {
 		send(g.backlog, float64(t.Backlog), t.Tier.String(), "live")
 		send(g.backlog, float64(t.Backfill), t.Tier.String(), "backfill")
 		send(g.backlog, float64(t.Redelivering), t.Tier.String(), "redelivering")
+		if g.peer != nil {
+			send(g.backlog, float64(t.Peer), t.Tier.String(), "peer")
+		}
 		send(g.oldest, t.OldestSeconds, t.Tier.String())
 	}
 	for _, s := range r.streams {
 		send(g.bytes, s.bytes, s.name)
 		send(g.limit, s.limit, s.name)
+	}
+	for _, m := range r.mirrors {
+		send(g.behind, float64(m.Behind), m.Stream)
+		send(g.since, m.LagSeconds, m.Stream)
 	}
 }

@@ -30,7 +30,7 @@ func TestOnlyTheLeaderTellsWhatWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := prometheus.NewPedanticRegistry()
-	g := New(js, r, zap.NewNop())
+	g := New(js, queue.Peer{}, r, zap.NewNop())
 	if n, err := testutil.GatherAndCount(r); n != 0 || err != nil {
 		t.Errorf("%d metrics before it leads, %v", n, err)
 	}
@@ -52,7 +52,7 @@ func TestOnlyTheLeaderTellsWhatWaits(t *testing.T) {
 		}
 	}
 	want := `
-# HELP twinreel_backlog Events that a tier has not done with: live and backfill wait, redelivering were delivered more than once.
+# HELP twinreel_backlog Events that a tier has not done with: live, backfill and peer (the other region's) wait, redelivering were delivered more than once.
 # TYPE twinreel_backlog gauge
 twinreel_backlog{kind="backfill",tier="backup"} 0
 twinreel_backlog{kind="backfill",tier="primary"} 1

@@ -27,10 +27,14 @@ type Ledger struct {
 	stores  map[tier.Tier]objstore.Reader
 }
 
-// ReadLedger reads what the streams name now. stores are those that are asked.
-func ReadLedger(ctx context.Context, js jetstream.JetStream, stores map[tier.Tier]objstore.Reader) (*Ledger, error) {
+// ReadLedger reads what the streams name now, the mirror of the peer region's events included. stores are those that are asked.
+func ReadLedger(ctx context.Context, js jetstream.JetStream, peer queue.Peer, stores map[tier.Tier]objstore.Reader) (*Ledger, error) {
 	l := &Ledger{seed: maphash.MakeSeed(), stores: stores}
-	for _, name := range []string{queue.Recordings, queue.DeadLetters} {
+	names := []string{queue.Recordings, queue.DeadLetters}
+	if peer.Known() {
+		names = append(names, queue.PeerRecordings)
+	}
+	for _, name := range names {
 		err := scan.Stream(ctx, js, name, scan.Range{}, func(m scan.Message) error {
 			if key := pending.KeyOf(m.Body); key != "" {
 				l.streams = append(l.streams, maphash.String(l.seed, key))

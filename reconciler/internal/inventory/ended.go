@@ -20,16 +20,16 @@ func (f *Floors) readEnded(ctx context.Context, js jetstream.JetStream) error {
 	if lowest >= f.through {
 		return nil
 	}
-	stream, err := js.Stream(ctx, queue.Recordings)
+	stream, err := js.Stream(ctx, f.stream)
 	if err != nil {
-		return fmt.Errorf("stream %s: %w", queue.Recordings, err)
+		return fmt.Errorf("stream %s: %w", f.stream, err)
 	}
 	first, err := stream.GetMsg(ctx, max(lowest+1, stream.CachedInfo().State.FirstSeq))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil // it has left meanwhile
 	}
 	if err != nil {
-		return fmt.Errorf("read stream %s: %w", queue.Recordings, err)
+		return fmt.Errorf("read stream %s: %w", f.stream, err)
 	}
 	var subjects []string
 	for _, kind := range []event.AuditKind{
@@ -40,7 +40,7 @@ func (f *Floors) readEnded(ctx context.Context, js jetstream.JetStream) error {
 	return scan.Stream(ctx, js, queue.Audit, scan.Range{Subjects: subjects, Since: first.Time, Headers: true}, func(m scan.Message) error {
 		d, ok := event.ParseDeliveryID(m.Header.Get(jetstream.MsgIDHeader))
 		t, err := tier.Parse(d.Tier)
-		if ok && err == nil && d.Stream == queue.Recordings && d.Sequence > lowest && d.Sequence <= f.through {
+		if ok && err == nil && d.Stream == f.stream && d.Sequence > lowest && d.Sequence <= f.through {
 			set := f.ended[t]
 			set.base = lowest
 			set.add(d.Sequence)

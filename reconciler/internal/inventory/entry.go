@@ -17,7 +17,8 @@ type Entry struct {
 	ObjectKey      string
 	First          time.Time // when it was accepted, in whole milliseconds: by its events, else as the sealed log claims
 	Newest         time.Time // when its newest event was accepted
-	Sequence       uint64    // of its newest accepted event in RECORDINGS; 0 where only the sealed log names it
+	Sequence       uint64    // of its newest accepted event in RECORDINGS; 0 where there is none
+	Peer           uint64    // likewise, in the mirror of the peer region's
 	Forgotten      bool      // erased on purpose, as the sealed log claims, unproven
 	Sealed         Sealed    // what the sealed log says ObjectKey's bytes are
 	Tiers          [2]Hands  // primary's, backup's
@@ -46,7 +47,12 @@ type Hands struct {
 	Open    bool   // an event that it has not taken yet, or is at since less than an hour
 	Redrive uint64 // sequence of the newest event that it has not finished, which may still bring what it lacks; 0 for none
 	Sent    uint64 // sequence of the newest that was sent to it again, finished or not
+	// Followed says that it has not finished an event of the peer region's: it fetches it, or waits for a copy.
+	Followed bool
 }
+
+// Accepted says that an event of it is still there, by which it can be sent again.
+func (e *Entry) Accepted() bool { return e.Sequence > 0 || e.Peer > 0 }
 
 // In returns what tier t has in its hands.
 func (e *Entry) In(t tier.Tier) *Hands {
@@ -64,8 +70,8 @@ func (e *Entry) Add(o Entry) {
 	case e.ObjectKey == "" || o.Sealed.Known() && !e.Sealed.Known():
 		e.ObjectKey, e.Sealed = o.ObjectKey, o.Sealed
 	}
-	switch accepted := e.Sequence > 0; {
-	case accepted == (o.Sequence > 0):
+	switch accepted := e.Accepted(); {
+	case accepted == o.Accepted():
 		e.First = earlier(e.First, o.First)
 	case !accepted: // an event tells when: what the log claims beside it could make a young recording expire
 		e.First = o.First
@@ -73,11 +79,12 @@ func (e *Entry) Add(o Entry) {
 	if o.Newest.After(e.Newest) {
 		e.Newest = o.Newest
 	}
-	e.Sequence, e.Forgotten = max(e.Sequence, o.Sequence), e.Forgotten || o.Forgotten
+	e.Sequence, e.Peer, e.Forgotten = max(e.Sequence, o.Sequence), max(e.Peer, o.Peer), e.Forgotten || o.Forgotten
 	for i := range e.Tiers {
 		e.Tiers[i].Open = e.Tiers[i].Open || o.Tiers[i].Open
 		e.Tiers[i].Redrive = max(e.Tiers[i].Redrive, o.Tiers[i].Redrive)
 		e.Tiers[i].Sent = max(e.Tiers[i].Sent, o.Tiers[i].Sent)
+		e.Tiers[i].Followed = e.Tiers[i].Followed || o.Tiers[i].Followed
 	}
 }
 
@@ -94,12 +101,17 @@ const (
 	bitOpenPrimary
 	bitOpenBackup
 	bitTorn
+	bitFollowedPrimary
+	bitFollowedBackup
 )
 
 // encode returns the entry's bytes for a spool.
 func (e *Entry) encode() []byte {
 	var bits uint64
-	for bit, on := range map[uint64]bool{bitForgotten: e.Forgotten, bitOpenPrimary: e.Tiers[0].Open, bitOpenBackup: e.Tiers[1].Open, bitTorn: e.Sealed.Torn} {
+	for bit, on := range map[uint64]bool{
+		bitForgotten: e.Forgotten, bitOpenPrimary: e.Tiers[0].Open, bitOpenBackup: e.Tiers[1].Open, bitTorn: e.Sealed.Torn,
+		bitFollowedPrimary: e.Tiers[0].Followed, bitFollowedBackup: e.Tiers[1].Followed,
+	} {
 		if on {
 			bits |= bit
 		}
@@ -110,7 +122,7 @@ func (e *Entry) encode() []byte {
 	b = appendText(b, string(sum))
 	for _, n := range []uint64{
 		uint64(e.First.UnixMilli()), uint64(e.Newest.UnixMilli() - e.First.UnixMilli()), e.Sequence, bits, e.Tiers[0].Redrive, e.Tiers[1].Redrive, e.Tiers[0].Sent, e.Tiers[1].Sent,
-		uint64(e.Sealed.Size), e.Sealed.CRC64,
+		uint64(e.Sealed.Size), e.Sealed.CRC64, e.Peer,
 	} {
 		b = binary.AppendUvarint(b, n)
 	}
@@ -136,7 +148,7 @@ func decode(b []byte) (e Entry, err error) {
 	}
 	e.IdempotencyKey, e.ObjectKey = text(), text()
 	e.Sealed.SHA256 = hex.EncodeToString([]byte(text()))
-	var n [10]uint64
+	var n [11]uint64
 	for i := range n {
 		v, w := binary.Uvarint(b)
 		if w <= 0 {
@@ -149,8 +161,10 @@ func decode(b []byte) (e Entry, err error) {
 	}
 	e.First = time.UnixMilli(int64(n[0])).UTC()
 	e.Newest = time.UnixMilli(int64(n[0] + n[1])).UTC()
-	e.Sequence, e.Forgotten = n[2], n[3]&bitForgotten != 0
+	e.Sequence, e.Peer, e.Forgotten = n[2], n[10], n[3]&bitForgotten != 0
 	e.Sealed.Torn, e.Sealed.Size, e.Sealed.CRC64 = n[3]&bitTorn != 0, int64(n[8]), n[9]
-	e.Tiers = [2]Hands{{n[3]&bitOpenPrimary != 0, n[4], n[6]}, {n[3]&bitOpenBackup != 0, n[5], n[7]}}
+	e.Tiers = [2]Hands{
+		{n[3]&bitOpenPrimary != 0, n[4], n[6], n[3]&bitFollowedPrimary != 0}, {n[3]&bitOpenBackup != 0, n[5], n[7], n[3]&bitFollowedBackup != 0},
+	}
 	return e, nil
 }

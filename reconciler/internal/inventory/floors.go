@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,8 @@ const inHand = time.Hour
 // Floors tell what the workers' consumers have not finished. They have to be read before the stores are looked at: what
 // was finished before then is there. Of the zero value nothing is finished.
 type Floors struct {
-	through   uint64 // RECORDINGS held nothing newer before the consumers were asked
+	stream    string // of the events: RECORDINGS, or the mirror of the peer region's
+	through   uint64 // it held nothing newer before the consumers were asked
 	consumers map[tier.Tier]map[queue.Lane]floor
 	ended     map[tier.Tier]bitset // of the events above the lowest floor, those of which the log says how they ended
 }
@@ -30,19 +32,29 @@ type floor struct {
 
 // ReadFloors asks the workers' consumers how far they are.
 func ReadFloors(ctx context.Context, js jetstream.JetStream) (Floors, error) {
-	s, err := js.Stream(ctx, queue.Recordings)
+	lanes := queue.Lanes()
+	return readFloors(ctx, js, queue.Recordings, lanes[:]...)
+}
+
+// ReadPeerFloors asks the consumers by which the workers follow the peer region.
+func ReadPeerFloors(ctx context.Context, js jetstream.JetStream) (Floors, error) {
+	return readFloors(ctx, js, queue.PeerRecordings, queue.PeerLane)
+}
+
+func readFloors(ctx context.Context, js jetstream.JetStream, stream string, lanes ...queue.Lane) (Floors, error) {
+	s, err := js.Stream(ctx, stream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		err = queue.ErrNotProvisioned
 	}
 	if err != nil {
-		return Floors{}, fmt.Errorf("stream %s: %w", queue.Recordings, err)
+		return Floors{}, fmt.Errorf("stream %s: %w", stream, err)
 	}
-	out := Floors{s.CachedInfo().State.LastSeq, map[tier.Tier]map[queue.Lane]floor{}, map[tier.Tier]bitset{}}
+	out := Floors{stream, s.CachedInfo().State.LastSeq, map[tier.Tier]map[queue.Lane]floor{}, map[tier.Tier]bitset{}}
 	for _, t := range tier.All() {
 		out.consumers[t] = map[queue.Lane]floor{}
-		for _, lane := range queue.Lanes() {
+		for _, lane := range lanes {
 			name := queue.ConsumerName(t, lane)
-			c, err := js.Consumer(ctx, queue.Recordings, name)
+			c, err := js.Consumer(ctx, stream, name)
 			if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
 				err = queue.ErrNotProvisioned
 			}
@@ -80,6 +92,10 @@ func (f Floors) Open(t tier.Tier, subject string, seq uint64, age time.Duration)
 
 // of returns the floor of the consumer by which tier t takes events of that subject; false where it takes none.
 func (f Floors) of(t tier.Tier, subject string) (floor, bool) {
+	if f.peers() {
+		at, found := f.consumers[t][queue.PeerLane]
+		return at, found && subject != queue.RedriveSubject(t.Sibling())
+	}
 	switch subject {
 	case queue.CompletedSubject(queue.Both), queue.CompletedSubject(queue.Route(t)), queue.RedriveSubject(t):
 		return f.consumers[t][queue.Live], true
@@ -92,9 +108,18 @@ func (f Floors) of(t tier.Tier, subject string) (floor, bool) {
 // Lowest is the sequence up to which all consumers have acknowledged everything, at most last, up to which somebody read.
 func (f Floors) Lowest(last uint64) uint64 {
 	for _, t := range tier.All() {
-		for _, lane := range queue.Lanes() {
-			last = min(last, f.done(f.consumers[t][lane]))
+		if len(f.consumers[t]) == 0 {
+			return 0 // nobody has been asked
+		}
+		for _, at := range f.consumers[t] {
+			last = min(last, f.done(at))
 		}
 	}
 	return last
 }
+
+// peers says that they are of the peer region's events.
+func (f Floors) peers() bool { return f.stream == queue.PeerRecordings }
+
+// source is the stream of the events.
+func (f Floors) source() string { return cmp.Or(f.stream, queue.Recordings) }

@@ -19,10 +19,10 @@ import (
 // Ledger is the third list: the keys that must be in both stores, of what was acknowledged to the platforms.
 type Ledger struct {
 	keys *spool.Sorter
-	// Events is how many events of RECORDINGS are in it, Unreadable how many are not, being no events. Through is the
-	// sequence up to which RECORDINGS is in it.
-	Events, Unreadable int
-	Through            uint64
+	// Events is how many events are in it, Unreadable how many are not, being no events. Through and PeerThrough are the
+	// sequences up to which RECORDINGS and the mirror of the peer region's are in it.
+	Events, Unreadable   int
+	Through, PeerThrough uint64
 }
 
 // NewLedger returns an empty ledger, whose temporary files are in dir ("": the system's own place).
@@ -42,10 +42,14 @@ func (l *Ledger) Add(e Entry) error {
 	return l.keys.Add(event.SidecarKey(e.IdempotencyKey), b)
 }
 
-// ReadStream adds the events of RECORDINGS, as the floors of before tell them.
+// ReadStream adds the events of RECORDINGS, or of the mirror of the peer region's, as the floors of before tell them.
 func (l *Ledger) ReadStream(ctx context.Context, js jetstream.JetStream, r scan.Range, f Floors, now time.Time) error {
-	return scan.Stream(ctx, js, queue.Recordings, r, func(m scan.Message) error {
-		l.Through = max(l.Through, m.Sequence)
+	through := &l.Through
+	if f.peers() {
+		through = &l.PeerThrough
+	}
+	return scan.Stream(ctx, js, f.source(), r, func(m scan.Message) error {
+		*through = max(*through, m.Sequence)
 		e, ok := Read(m, f, now)
 		if !ok {
 			l.Unreadable++
@@ -56,8 +60,8 @@ func (l *Ledger) ReadStream(ctx context.Context, js jetstream.JetStream, r scan.
 	})
 }
 
-// Read returns what one event of RECORDINGS says, read loosely: one of a newer version says as much. ok is false for what
-// is no event.
+// Read returns what one event of RECORDINGS, or of the mirror of the peer region's, says, read loosely: one of a newer version
+// says as much. ok is false for what is no event.
 func Read(m scan.Message, f Floors, now time.Time) (e Entry, ok bool) {
 	var body struct {
 		Data struct {
@@ -74,15 +78,22 @@ func Read(m scan.Message, f Floors, now time.Time) (e Entry, ok bool) {
 		e.First = at
 	}
 	redrive := strings.HasPrefix(m.Subject, "recordings.redrive.")
-	if redrive {
+	switch {
+	case redrive:
 		e.Newest = e.First // sent again is not accepted again
-	} else {
+	case f.peers():
+		e.Peer = m.Sequence
+	default:
 		e.Sequence = m.Sequence
 	}
 	for _, t := range tier.All() {
 		hands := e.In(t)
 		// What was sent again excuses nothing: it was missing, and is until it is there.
 		hands.Open = !redrive && f.Open(t, m.Subject, m.Sequence, now.Sub(m.Stored))
+		if f.peers() {
+			hands.Followed = f.Unfinished(t, m.Subject, m.Sequence)
+			continue
+		}
 		if m.Subject == queue.RedriveSubject(t) {
 			hands.Sent = m.Sequence
 		}

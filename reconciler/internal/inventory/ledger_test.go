@@ -17,10 +17,10 @@ func anyEntry(t *rapid.T) Entry {
 	return Entry{
 		IdempotencyKey: rapid.StringMatching(`[a-c]{1,2}`).Draw(t, "key"), ObjectKey: rapid.SampledFrom([]string{"recordings/a.wav", "recordings/a.mp3"}).Draw(t, "object"),
 		First: first, Newest: first.Add(time.Duration(rapid.IntRange(0, 1e6).Draw(t, "later")) * time.Millisecond),
-		Sequence: rapid.Uint64().Draw(t, "sequence"), Forgotten: rapid.Bool().Draw(t, "forgotten"),
+		Sequence: rapid.Uint64().Draw(t, "sequence"), Peer: rapid.Uint64().Draw(t, "peer"), Forgotten: rapid.Bool().Draw(t, "forgotten"),
 		Sealed: rapid.SampledFrom([]Sealed{{}, {Digest: digest.Of([]byte("a"))}, {Digest: digest.Of([]byte("b")), Torn: true}}).Draw(t, "sealed"),
 		Tiers: [2]Hands{
-			{rapid.Bool().Draw(t, "open"), rapid.Uint64().Draw(t, "redrive"), rapid.Uint64().Draw(t, "sent")}, {rapid.Bool().Draw(t, "open too"), rapid.Uint64().Draw(t, "redrive too"), rapid.Uint64().Draw(t, "sent too")},
+			{rapid.Bool().Draw(t, "open"), rapid.Uint64().Draw(t, "redrive"), rapid.Uint64().Draw(t, "sent"), rapid.Bool().Draw(t, "followed")}, {rapid.Bool().Draw(t, "open too"), rapid.Uint64().Draw(t, "redrive too"), rapid.Uint64().Draw(t, "sent too"), rapid.Bool().Draw(t, "followed too")},
 		},
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 
 	"github.com/twinreel/twinreel/pkg/digest"
+	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/pkg/tier"
 	"github.com/twinreel/twinreel/reconciler/internal/quarantine"
 )
@@ -78,10 +79,20 @@ type Finding struct {
 // Send is one event that the plan would send.
 type Send struct {
 	Tier     tier.Tier `json:"tier"`
-	Sequence uint64    `json:"sequence"` // of the accepted event in RECORDINGS; 0: it is no longer there
-	After    uint64    `json:"after"`    // of the newest event that was sent to the tier before
+	Sequence uint64    `json:"sequence"`       // of the accepted event in RECORDINGS; 0: it is not there
+	Peer     uint64    `json:"peer,omitempty"` // likewise, in the mirror of the peer region's
+	After    uint64    `json:"after"`          // of the newest event that was sent to the tier before
 	// Expect is what the sealed log says the bytes are, where nobody else remembers. nil: somebody does, or nobody.
 	Expect *digest.Digest `json:"expect,omitempty"`
+}
+
+// Event is where the accepted event is that is sent again: RECORDINGS, or the mirror of the peer region's. found is false where
+// neither has it.
+func (s Send) Event() (stream string, sequence uint64, found bool) {
+	if s.Sequence > 0 {
+		return queue.Recordings, s.Sequence, true
+	}
+	return queue.PeerRecordings, s.Peer, s.Peer > 0
 }
 
 // Sends are the events that the finding's action sends.

@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
 
 	"github.com/twinreel/twinreel/pkg/fault"
 	"github.com/twinreel/twinreel/pkg/queue"
@@ -82,11 +83,20 @@ func (p *Planner) whole(ctx context.Context, s situation, o Options, out *Plan) 
 		return err
 	}
 	out.Expected, out.Excused = out.Counts.Ledger/2, sv.excused
-	late, err := p.late(ctx, s, ledger.Through)
+	late, err := p.late(ctx, s, ledger)
 	if err != nil {
 		return err
 	}
-	return p.look(ctx, s, sv.found, out, func(one Subject) bool { return one.Entry != nil || !late[one.Key] })
+	return p.look(ctx, s, sv.found, out, func(one Subject) bool {
+		switch {
+		case one.Entry != nil:
+			return true
+		case late == nil:
+			out.Unheard++
+			return false
+		}
+		return !late[one.Key]
+	})
 }
 
 // room looks that there is room for the ledger's temporary files: a run that fails for it hours later has asked the stores for
@@ -124,18 +134,30 @@ func (p *Planner) ledger(ctx context.Context, s situation, into *inventory.Ledge
 			return err
 		}
 	}
-	return into.ReadStream(ctx, p.JS, scan.Range{}, s.floors, s.rules.Now)
+	if err := into.ReadStream(ctx, p.JS, scan.Range{}, s.floors, s.rules.Now); err != nil || p.Peer == nil {
+		return err
+	}
+	return into.ReadStream(ctx, p.JS, scan.Range{}, s.peers, s.rules.Now)
 }
 
 // late returns the recordings that were accepted after the ledger was read: what is stored of them meanwhile is nobody's
-// unknown object.
-func (p *Planner) late(ctx context.Context, s situation, through uint64) (map[string]bool, error) {
+// unknown object. nil where the peer region cannot be heard: what is unknown here may be known there.
+func (p *Planner) late(ctx context.Context, s situation, l *inventory.Ledger) (map[string]bool, error) {
 	out := map[string]bool{}
-	err := scan.Stream(ctx, p.JS, queue.Recordings, scan.Range{From: through + 1}, func(m scan.Message) error {
-		if e, ok := inventory.Read(m, s.floors, s.rules.Now); ok && m.Sequence > through {
-			out[e.IdempotencyKey] = true
-		}
-		return nil
-	})
-	return out, err
+	read := func(stream string, through uint64, f inventory.Floors) error {
+		return scan.Stream(ctx, p.JS, stream, scan.Range{From: through + 1}, func(m scan.Message) error {
+			if e, ok := inventory.Read(m, f, s.rules.Now); ok && m.Sequence > through {
+				out[e.IdempotencyKey] = true
+			}
+			return nil
+		})
+	}
+	if err := read(queue.Recordings, l.Through, s.floors); err != nil || p.Peer == nil {
+		return out, err
+	}
+	if err := p.Peer.CaughtUp(ctx); err != nil {
+		p.Log.Warn("the other region cannot be heard: objects that are unknown here are left alone", zap.String("error", fault.Text(err)))
+		return nil, ctx.Err()
+	}
+	return out, read(queue.PeerRecordings, l.PeerThrough, s.peers)
 }

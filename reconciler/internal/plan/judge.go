@@ -166,7 +166,7 @@ func (j *judgement) missing() {
 
 // send is the event that would be sent to tier t.
 func (j *judgement) send(t tier.Tier) Send {
-	s := Send{Tier: t, Sequence: j.subject.Entry.Sequence, After: j.subject.Entry.In(t).Sent}
+	s := Send{Tier: t, Sequence: j.subject.Entry.Sequence, Peer: j.subject.Entry.Peer, After: j.subject.Entry.In(t).Sent}
 	if sealed := j.subject.Entry.Sealed; j.agreed == nil && sealed.Digest.Known() && !sealed.Torn {
 		s.Expect = &sealed.Digest
 	}
@@ -226,6 +226,10 @@ func (j *judgement) mend(lacks []tier.Tier) (a Action, to []tier.Tier, why strin
 	if len(lacks) == 1 && j.facts.Verified(lacks[0].Sibling()) && j.facts.Clear() && !j.contradicted() {
 		return Copy, free, "; " + lacks[0].Sibling().String() + " has a verified copy"
 	}
+	free = slices.DeleteFunc(free, func(t tier.Tier) bool { return j.subject.Entry.In(t).Followed })
+	if len(free) == 0 {
+		return Await, nil, "; the other region's event of it is under way here"
+	}
 	free = slices.DeleteFunc(free, func(t tier.Tier) bool { return j.facts.Letters[t] })
 	if len(free) == 0 {
 		return AwaitHuman, nil, "; given up: it has an open dead letter"
@@ -240,7 +244,7 @@ func (j *judgement) mend(lacks []tier.Tier) (a Action, to []tier.Tier, why strin
 		return Known, nil, "; given up: " + given
 	case j.contradicted(): // what it would bring could never be what was stored once
 		return Quarantine, nil, "; what tells what it must be contradicts the sealed log"
-	case j.subject.Entry.Sequence > 0:
+	case j.subject.Entry.Accepted():
 		return Fetch, free, ""
 	case j.rules.Resolver && j.agreed != nil && len(j.agreed.Sidecar) > 0:
 		return Fetch, free, "; by its sidecar and a fresh link"
@@ -288,13 +292,13 @@ func (j *judgement) explain(t tier.Tier, key, why string) {
 	action, sends := Explain, []Send{j.send(t)}
 	known := j.agreed != nil && len(j.agreed.Sidecar) > 0
 	switch {
-	case j.subject.Entry.In(t).Redrive > 0:
-		action, sends, why = Await, nil, why+"; sent again already"
+	case j.subject.Entry.In(t).Redrive > 0, j.subject.Entry.In(t).Followed:
+		action, sends, why = Await, nil, why+"; an event of it is under way"
 	case !known && j.facts.Letters[t]:
 		action, sends, why = AwaitHuman, nil, why+"; it has an open dead letter"
 	case !known && j.facts.GivenUp[t] != "":
 		action, sends, why = Known, nil, why+"; given up: "+j.facts.GivenUp[t]
-	case !known && j.subject.Entry.Sequence == 0:
+	case !known && !j.subject.Entry.Accepted():
 		action, sends = Quarantine, nil
 	}
 	j.add(MetadataMissing, t.String(), key, action, "%s", why).sends = sends

@@ -28,6 +28,7 @@ type Plan struct {
 	Unjudged int64            // recordings of which somebody did not answer: nothing is said of them
 	Why      string           // of the last of them
 	Unread   int64            // copies whose store reports no checksum, and that this run left to the scrub to read
+	Unheard  int64            // unknown recordings and objects of which nothing is said, since the other region cannot be heard
 	Excused  int64            // keys, or recordings, that are not yet missing
 	Cursor   uint64           // of a run of what is new: where in RECORDINGS the next one begins
 	Seen     uint64           // likewise: up to where it has looked

@@ -11,12 +11,12 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
 
 	"github.com/twinreel/twinreel/pkg/event"
 	"github.com/twinreel/twinreel/pkg/objstore"
 	"github.com/twinreel/twinreel/pkg/queue"
 	"github.com/twinreel/twinreel/pkg/tier"
-	"github.com/twinreel/twinreel/reconciler/internal/evidence"
 	"github.com/twinreel/twinreel/reconciler/internal/inventory"
 	"github.com/twinreel/twinreel/reconciler/internal/letters"
 	"github.com/twinreel/twinreel/reconciler/internal/readback"
@@ -27,6 +27,7 @@ import (
 // Planner makes plans. Its fields are set before and not changed.
 type Planner struct {
 	JS      jetstream.JetStream
+	Peer    *Peer              // the other region over the same stores; nil: there is none
 	Digests jetstream.KeyValue // the bucket twinreel-digests
 	Stores  map[tier.Tier]objstore.Reader
 	Board   func(ctx context.Context) (queue.Standings, error)
@@ -46,6 +47,7 @@ type Planner struct {
 	Dir      string                                // for temporary files; "": the system's own place
 	Progress func(stage string, done, total int64) // total 0: unknown
 	Pause    func(context.Context, time.Duration)  // waits
+	Log      *zap.Logger
 }
 
 // parts is how many ranges a store's listing is parted into, at most: one for each keysPerPart.
@@ -58,6 +60,7 @@ const (
 type situation struct {
 	rules   Rules
 	floors  inventory.Floors
+	peers   inventory.Floors // of the peer region's events
 	letters map[uint64]map[tier.Tier]bool
 	seed    maphash.Seed
 	due     func(key string) bool // a closer look at the recording is due whatever the listings say
@@ -69,6 +72,11 @@ func (p *Planner) stand(ctx context.Context) (s situation, err error) {
 	s.rules.Now, s.rules.Unwell = p.Now(), map[tier.Tier]bool{}
 	if s.floors, err = inventory.ReadFloors(ctx, p.JS); err != nil {
 		return s, err
+	}
+	if p.Peer != nil {
+		if s.peers, err = inventory.ReadPeerFloors(ctx, p.JS); err != nil {
+			return s, err
+		}
 	}
 	standings, err := p.Board(ctx)
 	if err != nil {
@@ -96,7 +104,7 @@ func (p *Planner) stand(ctx context.Context) (s situation, err error) {
 // examiner looks closely, as things stand.
 func (p *Planner) examiner(s situation) *Examiner {
 	return &Examiner{
-		Source: evidence.Source{Digests: p.Digests, Stores: p.Stores}, Rules: s.rules, Erased: p.Erased, GivenUp: p.GivenUp, Proven: p.Proven, Due: s.due,
+		Source: p.source(), Rules: s.rules, Erased: p.Erased, GivenUp: p.GivenUp, Proven: p.Proven, Due: s.due,
 		Reader:  readback.New(),
 		Letters: func(key string) map[tier.Tier]bool { return s.letters[maphash.String(s.seed, key)] },
 		Pause:   func(ctx context.Context, failures int) { p.Pause(ctx, inventory.Waits().Delay(failures)) },
@@ -131,7 +139,7 @@ func (p *Planner) NewOnly(ctx context.Context, since Since) (*Plan, error) {
 		if !ok {
 			return nil
 		}
-		if oldest == 0 && (s.rules.excused(&e, tier.Primary) || s.rules.excused(&e, tier.Backup) || p.unfinished(s, m)) {
+		if oldest == 0 && (s.rules.excused(&e, tier.Primary) || s.rules.excused(&e, tier.Backup) || unfinished(s.floors, m)) {
 			oldest = m.Sequence
 		}
 		if m.Sequence <= since.Seen && !open[hashOf(e.IdempotencyKey)] {
@@ -143,6 +151,9 @@ func (p *Planner) NewOnly(ctx context.Context, since Since) (*Plan, error) {
 		if oldest > 0 {
 			out.Cursor = oldest
 		}
+		err = p.followed(ctx, s, found)
+	}
+	if err == nil {
 		err = p.look(ctx, s, found, out, func(Subject) bool {
 			out.Expected++
 			return true
@@ -195,8 +206,23 @@ func (p *Planner) last(ctx context.Context) (uint64, error) {
 }
 
 // unfinished says that a tier has still to do with the event.
-func (p *Planner) unfinished(s situation, m scan.Message) bool {
-	return s.floors.Unfinished(tier.Primary, m.Subject, m.Sequence) || s.floors.Unfinished(tier.Backup, m.Subject, m.Sequence)
+func unfinished(f inventory.Floors, m scan.Message) bool {
+	return f.Unfinished(tier.Primary, m.Subject, m.Sequence) || f.Unfinished(tier.Backup, m.Subject, m.Sequence)
+}
+
+// open yields the events of a stream with which a tier has still to do.
+func (p *Planner) open(ctx context.Context, s situation, stream string, f inventory.Floors, yield func(scan.Message, inventory.Entry) error) error {
+	lowest := f.Lowest(math.MaxUint64)
+	if lowest == math.MaxUint64 {
+		return nil
+	}
+	return scan.Stream(ctx, p.JS, stream, scan.Range{From: lowest + 1}, func(m scan.Message) error {
+		e, ok := inventory.Read(m, f, s.rules.Now)
+		if !ok || !unfinished(f, m) {
+			return nil
+		}
+		return yield(m, e)
+	})
 }
 
 // look looks closely at all that was found and due says.
@@ -282,18 +308,17 @@ func (p *Planner) Busy(ctx context.Context) (func(key string) bool, error) {
 	for h := range s.letters {
 		open[h] = true
 	}
-	lowest := s.floors.Lowest(math.MaxUint64)
-	if lowest == math.MaxUint64 {
-		return func(key string) bool { return open[maphash.String(s.seed, key)] }, nil
-	}
-	err = scan.Stream(ctx, p.JS, queue.Recordings, scan.Range{From: lowest + 1}, func(m scan.Message) error {
-		if e, ok := inventory.Read(m, s.floors, s.rules.Now); ok && p.unfinished(s, m) {
-			open[maphash.String(s.seed, e.IdempotencyKey)] = true
-		}
+	mark := func(m scan.Message, e inventory.Entry) error {
+		open[maphash.String(s.seed, e.IdempotencyKey)] = true
 		return nil
-	})
-	if err != nil {
+	}
+	if err := p.open(ctx, s, queue.Recordings, s.floors, mark); err != nil {
 		return nil, err
+	}
+	if p.Peer != nil {
+		if err := p.open(ctx, s, queue.PeerRecordings, s.peers, mark); err != nil {
+			return nil, err
+		}
 	}
 	return func(key string) bool { return open[maphash.String(s.seed, key)] }, nil
 }

@@ -27,6 +27,7 @@ import (
 type Parts struct {
 	NC       *nats.Conn
 	JS       jetstream.JetStream
+	Peer     queue.Peer
 	Stores   map[tier.Tier]objstore.Reader
 	Sealed   func(ctx context.Context) iter.Seq2[inventory.Entry, error]                             // what the sealed log says was stored
 	Proven   func(ctx context.Context, claimed inventory.Entry) (map[string]inventory.Sealed, error) // see plan.Planner
@@ -56,15 +57,23 @@ func New(ctx context.Context, p Parts) (*Runner, error) {
 	if err != nil {
 		return nil, err
 	}
+	peer, err := plan.NewPeer(ctx, p.JS, p.Peer)
+	if err != nil {
+		return nil, err
+	}
+	source := evidence.Source{Digests: digests, Stores: p.Stores}
+	if peer != nil {
+		source.Peer = peer.Digests
+	}
 	publisher := queue.NewPublisher(p.NC, p.JS)
 	return &Runner{
 		JS: p.JS, Publisher: publisher, Letters: p.Letters, Every: p.Every, By: p.By, Now: time.Now, Log: p.Log,
 		Planner: &plan.Planner{
-			JS: p.JS, Digests: digests, Stores: p.Stores, Board: queue.NewBoard(p.NC, p.JS).Read, Erased: stones.Known, Noted: noted(book), GivenUp: givenUp(book),
-			Sealed: p.Sealed, Proven: p.Proven, Rules: p.Rules, Now: time.Now, Progress: p.Progress, Pause: rest,
+			JS: p.JS, Peer: peer, Digests: digests, Stores: p.Stores, Board: queue.NewBoard(p.NC, p.JS).Read, Erased: stones.Known, Noted: noted(book), GivenUp: givenUp(book),
+			Sealed: p.Sealed, Proven: p.Proven, Rules: p.Rules, Now: time.Now, Progress: p.Progress, Pause: rest, Log: p.Log,
 		},
 		Repairer: &repair.Repairer{
-			JS: p.JS, Publisher: publisher, Source: evidence.Source{Digests: digests, Stores: p.Stores}, Book: book, Erased: stones.Known,
+			JS: p.JS, Publisher: publisher, Source: source, Book: book, Erased: stones.Known,
 			Rate: rate.NewLimiter(rate.Limit(p.Rate), 1), By: p.By, Ahead: mostAhead, Now: time.Now, Pause: rest, Log: p.Log,
 			Progress: p.Progress,
 		},

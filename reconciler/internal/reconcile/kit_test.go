@@ -37,17 +37,25 @@ type bed struct {
 	sealed    []inventory.Entry
 	proven    func(ctx context.Context, claimed inventory.Entry) (map[string]inventory.Sealed, error)
 	rules     plan.Rules
+	peer      queue.Peer
+	ahead     time.Duration // of the clock
 }
 
 func newBed(t *testing.T) *bed {
 	t.Helper()
 	nc, js := testenv.Account(t, account)
+	return bedOn(t, nc, js, queue.Peer{})
+}
+
+// bedOn provisions a JetStream and puts a bed on it.
+func bedOn(t *testing.T, nc *nats.Conn, js jetstream.JetStream, peer queue.Peer) *bed {
+	t.Helper()
 	sizes := queue.Sizes{Recordings: 64 << 20, Letters: 16 << 20, Audit: 64 << 20, MaxAge: 30 * 24 * time.Hour}
-	if _, err := queue.Provision(t.Context(), js, sizes, 1); err != nil {
+	if _, err := (queue.Topology{Sizes: sizes, Replicas: 1, Peer: peer}).Provision(t.Context(), js); err != nil {
 		t.Fatal(err)
 	}
 	b := &bed{
-		t: t, nc: nc, js: js, publisher: queue.NewPublisher(nc, js), rules: plan.Rules{Retention: 2555 * 24 * time.Hour},
+		t: t, nc: nc, js: js, peer: peer, publisher: queue.NewPublisher(nc, js), rules: plan.Rules{Retention: 2555 * 24 * time.Hour},
 		stores: map[tier.Tier]*memstore.Store{tier.Primary: memstore.New("primary"), tier.Backup: memstore.New("backup")},
 	}
 	for _, s := range b.stores {
@@ -60,7 +68,7 @@ func newBed(t *testing.T) *bed {
 func (b *bed) runner() *Runner {
 	b.t.Helper()
 	r, err := New(b.t.Context(), Parts{
-		NC: b.nc, JS: b.js, Stores: map[tier.Tier]objstore.Reader{tier.Primary: b.stores[tier.Primary], tier.Backup: b.stores[tier.Backup]},
+		NC: b.nc, JS: b.js, Peer: b.peer, Stores: map[tier.Tier]objstore.Reader{tier.Primary: b.stores[tier.Primary], tier.Backup: b.stores[tier.Backup]},
 		Sealed: func(context.Context) iter.Seq2[inventory.Entry, error] {
 			return func(yield func(inventory.Entry, error) bool) {
 				for _, e := range b.sealed {
@@ -74,6 +82,8 @@ func (b *bed) runner() *Runner {
 		Rules:  b.rules, Every: 24 * time.Hour, Rate: 1e6, By: "test", Progress: func(string, int64, int64) {}, Log: zaptest.NewLogger(b.t),
 	})
 	b.must(err)
+	now := func() time.Time { return time.Now().Add(b.ahead) }
+	r.Now, r.Planner.Now, r.Repairer.Now = now, now, now
 	return r
 }
 

@@ -228,12 +228,12 @@ func (r *Repairer) body(ctx context.Context, e *evidence.Evidence, f plan.Findin
 	}
 	if f.Action == plan.Copy {
 		from.CopyFrom, err = redrive.Link(ctx, r.Source.Stores[s.Tier.Sibling()], *agreed)
-		if err != nil && (s.Sequence == 0 || !errors.Is(err, objstore.ErrCannotLink)) {
+		if _, _, accepted := s.Event(); err != nil && (!accepted || !errors.Is(err, objstore.ErrCannotLink)) {
 			return nil, "", err // else the platform may still have the media
 		}
 	}
-	if s.Sequence > 0 {
-		m, err := r.accepted(ctx, s.Sequence)
+	if stream, seq, found := s.Event(); found {
+		m, err := r.accepted(ctx, stream, seq)
 		if err != nil {
 			return nil, "", err
 		}
@@ -259,9 +259,9 @@ func fits(body []byte, key string, e *evidence.Evidence) bool {
 	return err == nil && ev.Data.IdempotencyKey == key && !e.Contradicted(ev)
 }
 
-// accepted returns the event of that sequence, nil if RECORDINGS has let it go.
-func (r *Repairer) accepted(ctx context.Context, seq uint64) (*jetstream.RawStreamMsg, error) {
-	stream, err := r.JS.Stream(ctx, queue.Recordings)
+// accepted returns the event of that sequence, nil if the stream has let it go.
+func (r *Repairer) accepted(ctx context.Context, name string, seq uint64) (*jetstream.RawStreamMsg, error) {
+	stream, err := r.JS.Stream(ctx, name)
 	if err != nil {
 		return nil, fault.New(fault.Unavailable, fault.Queue, "read an event", err)
 	}

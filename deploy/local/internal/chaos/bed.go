@@ -36,6 +36,7 @@ type bed struct {
 	watch    *story.Watch
 
 	nats, redis, s3Line, azureLine *wire.Wire
+	between                        *wire.Wire // the two regions, where there are two
 	s3, azure                      *gate.Gate
 
 	cluster   *stack.Cluster   // in place of the one NATS server; then there is no line to it
@@ -202,7 +203,7 @@ func (b *bed) ready(ctx context.Context, programs ...*fleet.Program) error {
 func (b *bed) close() error {
 	b.closing.Store(true)
 	var errs []error
-	for _, l := range []*wire.Wire{b.nats, b.redis, b.s3Line, b.azureLine} {
+	for _, l := range b.allLines() {
 		if l != nil {
 			errs = append(errs, l.Mend())
 		}
@@ -226,7 +227,7 @@ func (b *bed) close() error {
 		b.watch.Close()
 	}
 	b.queue.close()
-	for _, l := range []*wire.Wire{b.nats, b.redis, b.s3Line, b.azureLine} {
+	for _, l := range b.allLines() {
 		if l != nil {
 			errs = append(errs, l.Close())
 		}
@@ -237,6 +238,11 @@ func (b *bed) close() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// allLines are all lines; nil are those that were not laid.
+func (b *bed) allLines() []*wire.Wire {
+	return []*wire.Wire{b.nats, b.redis, b.s3Line, b.azureLine, b.between}
 }
 
 // see notes something that was seen.

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,6 +13,7 @@ import (
 	"github.com/twinreel/twinreel/deploy/local/internal/outside"
 	"github.com/twinreel/twinreel/deploy/local/internal/platform"
 	"github.com/twinreel/twinreel/deploy/local/internal/stack"
+	"github.com/twinreel/twinreel/deploy/local/internal/wire"
 	"github.com/twinreel/twinreel/pkg/queue"
 )
 
@@ -29,6 +31,18 @@ func regionRows() []Row {
 			Seen: "every webhook is taken within its three retries; what had come over is whole without the first; nothing is doubled when it returns",
 			play: loseRegion,
 		},
+		{
+			Name: "regions-told-twice", Group: "Regions", on: alone, manual: true, unproven: true, servers: onRegions, settings: regionSettings(),
+			Injected: "two regions; each webhook sent to both at the same time",
+			Seen:     "one version, the same sidecar in both stores; each region has looked at all that the other accepted",
+			play:     tellBoth,
+		},
+		{
+			Name: "regions-cut-off", Group: "Regions", on: alone, manual: true, unproven: true, servers: onRegions, settings: regionSettings(),
+			Injected: "two regions that take turns; the line between them cut for 20 s under load, while both reach the stores",
+			Seen:     "each goes on by itself, and tells nothing of what only the other knows; both in step once the line is mended",
+			play:     cutRegions,
+		},
 	}
 }
 
@@ -37,9 +51,15 @@ func regionSettings() map[string]string {
 	return map[string]string{"TWINREEL_PEER_AFTER": followAfter.String()}
 }
 
-// onRegions puts the bed on the first of two regions.
+// onRegions puts the bed on the first of two regions, with a line between them.
 func onRegions(ctx context.Context, b *bed) (err error) {
-	if b.regions, err = b.stack.StartRegions(ctx, b.world); err == nil {
+	b.regions, err = b.stack.StartRegions(ctx, b.world, func(addr string) (string, error) {
+		if b.between, err = wire.New("regions", addr); err != nil {
+			return "", err
+		}
+		return b.between.Addr, nil
+	})
+	if err == nil {
 		b.world = b.regions.East.World
 	}
 	return err
@@ -85,7 +105,9 @@ func (b *bed) beside(ctx context.Context, at *stack.Region) (*bed, error) {
 	other.platform = b.platform
 	b.closers = append(b.closers, own.Close, func() error {
 		other.platform = nil // the first bed's
-		return other.close()
+		err := other.close()
+		b.saw, b.wrong = append(b.saw, other.saw...), append(b.wrong, other.wrong...)
+		return err
 	})
 	return other, nil
 }
@@ -176,19 +198,136 @@ func loseRegion(ctx context.Context, b *bed) error {
 	if err := second.holds(ctx, answered, came); err != nil {
 		return err
 	}
+	key, err := auditKey(ctx, first)
+	if err != nil {
+		return err
+	}
+	if err := second.inStep(ctx, key); err != nil {
+		return err
+	}
 
 	back := time.Now()
 	if err := first.rise(ctx); err != nil {
 		return err
 	}
-	if err := errors.Join(first.follows(ctx, second), second.follows(ctx, first), first.rest(ctx), second.rest(ctx)); err != nil {
+	if err := b.bothInStep(ctx, first, second, key); err != nil {
 		return err
 	}
 	b.see("both in step %s after the first returned", seconds(time.Since(back)))
+	return nil
+}
+
+// bothInStep waits until each region has looked at all that the other accepted, and proves everything.
+func (b *bed) bothInStep(ctx context.Context, first, second *region, key string) error {
+	if err := errors.Join(first.follows(ctx, second), second.follows(ctx, first), first.rest(ctx), second.rest(ctx)); err != nil {
+		return err
+	}
 	if err := b.proveStores(ctx); err != nil {
 		return err
 	}
-	return errors.Join(first.proveLetters(ctx), second.proveLetters(ctx))
+	for _, r := range []*region{first, second} {
+		if err := errors.Join(r.proveLetters(ctx), r.inStep(ctx, key)); err != nil {
+			return err
+		}
+	}
+	if got, err := second.fleet.CommandWith(ctx, []string{"TWINREEL_AUDIT_KEY=" + key}, "audit", "verify"); err != nil || got.Code != 0 {
+		return errors.Join(err, fmt.Errorf("audit verify ended with %d: %s %s", got.Code, got.Stdout, got.Stderr))
+	}
+	b.see("both regions' runs find nothing to do, and the log of both is proven")
+	return nil
+}
+
+// auditKey makes the key that signs both regions' logs.
+func auditKey(ctx context.Context, r *region) (string, error) {
+	got, err := r.fleet.Command(ctx, "audit", "keygen", "-o", "json")
+	if err != nil {
+		return "", err
+	}
+	var key struct{ PrivateKey string }
+	err = json.Unmarshal([]byte(got.Stdout), &key)
+	return key.PrivateKey, err
+}
+
+// inStep has the region's reconciler make a full run, and blames whatever it finds.
+func (r *region) inStep(ctx context.Context, key string) error {
+	got, err := r.fleet.CommandWith(ctx, []string{"TWINREEL_AUDIT_KEY=" + key, "TWINREEL_RECONCILE_GRACE=0s"}, "once")
+	if err != nil {
+		return err
+	}
+	if got.Code != 0 {
+		r.blame("a run in %s ended with %d:\n%s%s", r.at.Name, got.Code, got.Stdout, got.Stderr)
+	}
+	return nil
+}
+
+// tellBoth sends every webhook to both regions at the same time.
+func tellBoth(ctx context.Context, b *bed) error {
+	first, second, err := b.openRegions(ctx)
+	if err != nil {
+		return err
+	}
+	lb, err := newBalancer(first.ingress, second.ingress)
+	if err != nil {
+		return err
+	}
+	b.closers = append(b.closers, lb.close)
+	b.platform.SetIngressURL(lb.url)
+	if err := eventually(ctx, 10*time.Second, "both ingresses are there", lb.has(2)); err != nil {
+		return err
+	}
+	recordings, _, err := b.platform.Mixture(4*few, largest, 1, 5)
+	if err != nil {
+		return err
+	}
+	// The balancer takes turns, so that of two that are sent together each gets one.
+	b.sendThese(ctx, recordings...)
+	b.sendThese(ctx, recordings...)
+	if err := b.rest(ctx); err != nil {
+		return err
+	}
+	key, err := auditKey(ctx, first)
+	if err != nil {
+		return err
+	}
+	return b.bothInStep(ctx, first, second, key)
+}
+
+// cutRegions cuts the line between the regions under load.
+func cutRegions(ctx context.Context, b *bed) error {
+	first, second, err := b.openRegions(ctx)
+	if err != nil {
+		return err
+	}
+	lb, err := newBalancer(first.ingress, second.ingress)
+	if err != nil {
+		return err
+	}
+	b.closers = append(b.closers, lb.close)
+	b.platform.SetIngressURL(lb.url)
+	if err := errors.Join(eventually(ctx, 10*time.Second, "both ingresses are there", lb.has(2)), b.warm(ctx)); err != nil {
+		return err
+	}
+	key, err := auditKey(ctx, first)
+	if err != nil {
+		return err
+	}
+	d := b.startDrizzle(ctx, 100*time.Millisecond)
+	if err := errors.Join(pause(ctx, time.Second), b.between.Cut(), pause(ctx, 10*time.Second)); err != nil {
+		return err
+	}
+	if err := errors.Join(first.inStep(ctx, key), second.inStep(ctx, key), pause(ctx, 10*time.Second)); err != nil {
+		return err
+	}
+	mended := time.Now()
+	if err := b.between.Mend(); err != nil {
+		return err
+	}
+	d.end(b)
+	if err := b.bothInStep(ctx, first, second, key); err != nil {
+		return err
+	}
+	b.see("both in step %s after the line was mended", seconds(time.Since(mended)))
+	return nil
 }
 
 // answered is which recordings have been answered 200.

@@ -30,14 +30,15 @@ type Region struct {
 // Regions are two of them, joined by a leaf node connection over which their JetStreams mirror each other.
 type Regions struct {
 	East, West *Region
+	Link       Login // as which West's server comes to East's
 }
 
 // unshared is what must not pass between the regions: both have streams that would take it.
 var unshared = []string{"recordings.>", "audit.>", "$KV.>"}
 
 // StartRegions starts two regions beside the stack's own servers, over its stores, in a world of their own there. Closing the
-// stack ends them.
-func (s *Stack) StartRegions(ctx context.Context, w World) (*Regions, error) {
+// stack ends them. via returns the address at which West reaches the one given, of East; nil: the same.
+func (s *Stack) StartRegions(ctx context.Context, w World, via func(addr string) (string, error)) (*Regions, error) {
 	ports, err := freePorts(7)
 	if err != nil {
 		return nil, err
@@ -47,12 +48,18 @@ func (s *Stack) StartRegions(ctx context.Context, w World) (*Regions, error) {
 	if err != nil {
 		return nil, err
 	}
-	west, err := s.describeRegion(w, "west", ports[3:6], natsConf{more: remotes(ports[6], map[string]Login{"TWINREEL": link})})
+	at := loopback(ports[6])
+	if via != nil {
+		if at, err = via(at); err != nil {
+			return nil, err
+		}
+	}
+	west, err := s.describeRegion(w, "west", ports[3:6], natsConf{more: remotes(at, map[string]Login{"TWINREEL": link})})
 	if err != nil {
 		return nil, err
 	}
 	east.Peer, west.Peer = west.Name, east.Name
-	r := &Regions{east, west}
+	r := &Regions{east, west, link}
 	s.more = append(s.more, east.NATS, west.NATS, east.Redis, west.Redis)
 	west.NATS.ready = joined(west.World.NATS.MonitorURL, 1, west.NATS.ready)
 	return r, together(
@@ -130,14 +137,14 @@ func (s *Stack) natsServer(name string, conf natsConf) *Server {
 	}
 }
 
-// remotes has a server make leaf node connections to another's port, one for each account, as these logins.
-func remotes(port int, logins map[string]Login) string {
+// remotes has a server make leaf node connections to another's address, one for each account, as these logins.
+func remotes(addr string, logins map[string]Login) string {
 	deny := `"` + strings.Join(unshared, `", "`) + `"`
 	var b strings.Builder
 	b.WriteString("leafnodes { reconnect: 1s, remotes: [\n")
 	for _, account := range slices.Sorted(maps.Keys(logins)) {
 		l := logins[account]
-		fmt.Fprintf(&b, "  { urls: [\"nats://%s:%s@%s\"], account: %s, deny_imports: [%s], deny_exports: [%[5]s] }\n", l.User, l.Password, loopback(port), account, deny)
+		fmt.Fprintf(&b, "  { urls: [\"nats://%s:%s@%s\"], account: %s, deny_imports: [%s], deny_exports: [%[5]s] }\n", l.User, l.Password, addr, account, deny)
 	}
 	b.WriteString("] }\n")
 	return b.String()
@@ -160,7 +167,7 @@ func (s *Stack) StartPeer(ctx context.Context) error {
 	}
 	conf := natsConf{
 		name: "peer", dir: dir, port: ports[0], monitor: ports[1], sync: "always", certificate: s.natsCertificate, access: s.NATSAccess, domain: testenv.PeerDomain,
-		more: remotes(s.natsConf.leafs, logins),
+		more: remotes(loopback(s.natsConf.leafs), logins),
 	}
 	if err := conf.write(); err != nil {
 		return err

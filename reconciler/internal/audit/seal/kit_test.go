@@ -49,6 +49,12 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	nc, js := testenv.Account(t, account)
+	return worldOn(t, nc, js)
+}
+
+// worldOn is a world on that JetStream.
+func worldOn(t *testing.T, nc *nats.Conn, js jetstream.JetStream) *world {
+	t.Helper()
 	private, _, err := note.GenerateKey(rand.Reader, "audit.example.com")
 	if err != nil {
 		t.Fatal(err)

@@ -72,7 +72,7 @@ func (s *Sealer) publish(ctx context.Context, e epoch.ID, created time.Time, end
 		if err != nil {
 			return err
 		}
-		if reason = tree.After(before); reason != "" {
+		if reason = tree.After(before); reason != "" && !s.goesOn(ctx, before.Epoch) {
 			s.Metrics.epoch()
 			s.Log.Error("the AUDIT stream was made anew: a new epoch of the audit log begins; what was not sealed of the old stream is lost",
 				zap.String("epoch", string(e)), zap.String("follows", before.String()))
@@ -82,6 +82,16 @@ func (s *Sealer) publish(ctx context.Context, e epoch.ID, created time.Time, end
 		Kind: event.AuditMark, Tier: event.AuditAll, MsgID: event.DeliveryID(event.AuditMark, event.AuditAll, queue.Audit, end),
 		Time: s.Now(), Data: event.AuditData{Reason: reason},
 	})
+}
+
+// goesOn reports whether the epoch is of the peer region's stream, which goes on beside ours: the new epoch is then the first of
+// this region, and nothing is lost. Where that cannot be asked it is not so.
+func (s *Sealer) goesOn(ctx context.Context, e epoch.ID) bool {
+	if s.Peer == nil {
+		return false
+	}
+	stream, err := s.Peer.Stream(ctx, queue.Audit)
+	return err == nil && epoch.Of(stream.CachedInfo().Created) == e
 }
 
 // predecessor returns the last checkpoint of the epoch before, by what both stores say; by one alone only when the other has

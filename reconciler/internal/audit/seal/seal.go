@@ -53,7 +53,8 @@ func DefaultPace() Pace {
 // Sealer seals the AUDIT stream. Its fields are set before Run and not changed.
 type Sealer struct {
 	JS        jetstream.JetStream
-	Publisher *queue.Publisher // of marks
+	Peer      jetstream.JetStream // the other region's, whose log is in the same stores; nil: there is none
+	Publisher *queue.Publisher    // of marks
 	Stores    map[tier.Tier]Store
 	Keys      func() (checkpoint.Keys, error) // asked again and again, so that keys may change
 	TTL       time.Duration                   // how long the stream keeps what is sealed

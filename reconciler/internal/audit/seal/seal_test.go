@@ -14,6 +14,7 @@ import (
 	"github.com/twinreel/twinreel/pkg/objstore"
 	"github.com/twinreel/twinreel/pkg/objstore/memstore"
 	"github.com/twinreel/twinreel/pkg/queue"
+	"github.com/twinreel/twinreel/pkg/testenv"
 	"github.com/twinreel/twinreel/pkg/tier"
 	"github.com/twinreel/twinreel/reconciler/internal/audit/tree"
 )
@@ -241,6 +242,41 @@ func TestAStreamMadeAnewBeginsAnEpochThatNamesTheOldOne(t *testing.T) {
 	leaves, err := w.reader().Find(t.Context(), "rec-5")
 	if err != nil || len(leaves) != 2 || leaves[0].Epoch != old {
 		t.Errorf("the old epoch's: %+v, %v", leaves, err)
+	}
+}
+
+// given another region whose log is in the same stores and goes on, when this region's begins, then it names the other's as the
+// one before, and nobody is alarmed; when it cannot be asked, somebody is.
+func TestTheLogOfASecondRegionBeginsWithoutAlarm(t *testing.T) {
+	const shared = "test40"
+	for _, heard := range []bool{true, false} {
+		pnc, pjs := testenv.Peer(t, shared)
+		other := worldOn(t, pnc, pjs)
+		nc, js := testenv.Account(t, shared)
+		w := worldOn(t, nc, js)
+		w.stores, w.keys = other.stores, other.keys
+		other.many(10)
+		other.seals(other.sealer())
+		w.many(10)
+		s := w.sealer()
+		domain := testenv.PeerDomain
+		if !heard {
+			domain = "nowhere"
+		}
+		var err error
+		if s.Peer, err = (queue.Peer{Domain: domain}).JetStream(js); err != nil {
+			t.Fatal(err)
+		}
+		w.seals(s)
+		other.many(10)
+		other.seals(other.sealer())
+		c, _, err := last(w, tier.Primary)
+		if err != nil || c.Previous.Epoch != other.epoch() {
+			t.Errorf("heard %v: it follows %+v, %v", heard, c.Previous, err)
+		}
+		if a := w.alarms(); heard != (len(a) == 0) {
+			t.Errorf("heard %v: alarms %v", heard, a)
+		}
 	}
 }
 

@@ -160,7 +160,7 @@ func (v *Verifier) links(r *Report) {
 		}
 		object := checkpoint.Key(e.Epoch, 1)
 		if p.Epoch == "" {
-			if i > 0 {
+			if i > 0 && !beside(r.Epochs[i-1], e) {
 				r.add(Finding{Problem: Unlinked, Object: object, Detail: fmt.Sprintf("it names no epoch before it, and there is %s", r.Epochs[i-1].Epoch)})
 			}
 			continue
@@ -176,10 +176,20 @@ func (v *Verifier) links(r *Report) {
 		}
 	}
 	for i, e := range r.Epochs {
-		if i < len(r.Epochs)-1 && !named[e.Epoch] && e.Size > 0 {
+		if i < len(r.Epochs)-1 && !named[e.Epoch] && e.Size > 0 && !beside(e, r.Epochs[i+1]) {
 			r.add(Finding{Problem: Unlinked, Object: e.Epoch.Prefix(), Detail: "no later epoch names it"})
 		}
 	}
+}
+
+// together is how long apart the first checkpoints of two regions may be that were set up at once, and know nothing of each
+// other's yet.
+const together = 15 * time.Minute
+
+// beside says that two epochs began at about the same time, as those of two regions do that are set up at once.
+func beside(a, b Epoch) bool {
+	at := func(e Epoch) time.Time { return e.heads[e.first.Size].at }
+	return at(b).Sub(at(a)).Abs() <= together
 }
 
 // lag is how long one store's log may be behind the other's: it may have been away.

@@ -238,6 +238,13 @@ func TestEpochsThatDoNotFitTogetherAreFound(t *testing.T) {
 		t.Errorf("an old epoch that is not named: %s", text(r.Findings))
 	}
 	s = small(t, keys)
+	beside := audittest.New(t, s, keys, begun.Add(5*time.Minute))
+	beside.Stored(2)
+	beside.Mark("")
+	if r := run(t, s, keys); len(r.Findings) > 0 || len(r.Epochs) != 2 {
+		t.Errorf("two regions that are set up at once: %s", text(r.Findings))
+	}
+	s = small(t, keys)
 	wrong := head(s)
 	wrong.Root[0] ^= 1
 	next(s, tree.After(wrong))
