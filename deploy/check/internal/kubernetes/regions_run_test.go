@@ -268,7 +268,7 @@ func (b *bed) connect(region int, user string) jetstream.JetStream {
 	return js
 }
 
-// until waits for a condition.
+// until waits for a condition. Each look at it is given up after a while: a server that has no leader yet answers nothing.
 func (b *bed) until(what string, done func(context.Context) error) {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.Context(), 2*time.Minute)
@@ -276,7 +276,9 @@ func (b *bed) until(what string, done func(context.Context) error) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		err := done(ctx)
+		once, end := context.WithTimeout(ctx, 20*time.Second)
+		err := done(once)
+		end()
 		if err == nil {
 			return
 		}
