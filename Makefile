@@ -64,7 +64,7 @@ build: ## the programs, into bin/
 	@set -e; mkdir -p bin; for p in $(PROGRAMS); do (cd $$p && go build -trimpath -buildvcs=$(STAMP) -o ../bin/$$p .); done
 
 .PHONY: settings
-settings: build $(LOCAL) ## write the programs' settings into the READMEs
+settings: build $(LOCAL) ## write the programs' settings into the READMEs, and capacity's plans into deploy/CAPACITY.md
 	@$(LOCAL) settings
 
 # Go knows best whether anything has changed.

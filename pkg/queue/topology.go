@@ -28,9 +28,11 @@ const (
 	Leases     = "twinreel-leases"
 )
 
-// Times that the contract fixes.
+// Times and bounds that the contract fixes.
 const (
 	AckWait = 60 * time.Second // kept alive while a handler works
+	// MaxAckPending is how many deliveries of a consumer may be under way, those included that wait for their next attempt.
+	MaxAckPending = 50_000
 
 	recordingsDuplicates = 10 * time.Minute
 	lettersDuplicates    = 24 * time.Hour
@@ -38,7 +40,6 @@ const (
 	lettersMaxAge        = 90 * 24 * time.Hour
 	markerTTL            = time.Hour
 	volatileAge          = 60 * time.Second // of entries in twinreel-tiers and twinreel-leases
-	maxAckPending        = 50_000
 )
 
 // Route says which tiers take an event live.

@@ -59,15 +59,8 @@ func TestARegionMayMirrorAndNoMore(t *testing.T) {
 	a := r.East.World.NATS
 	a.Logins = map[string]stack.Login{natsserver.Region: r.Link}
 	c := connect(t, a, natsserver.Region, "region")
-	var forbidden []string
-	for _, prefix := range []string{"$JS.API.", "$JS.east.API."} {
-		for _, request := range []string{
-			"STREAM.PURGE.RECORDINGS", "STREAM.DELETE.AUDIT", "STREAM.UPDATE.KV_twinreel-digests", "STREAM.MSG.DELETE.RECORDINGS", "STREAM.MSG.GET.RECORDINGS",
-			"CONSUMER.DELETE.RECORDINGS.primary", "CONSUMER.MSG.NEXT.RECORDINGS.primary", "CONSUMER.CREATE.RECORDINGS_DLQ.mine", "CONSUMER.CREATE.KV_twinreel-leases.mine", "META.LEADER.STEPDOWN",
-		} {
-			forbidden = append(forbidden, prefix+request)
-		}
-	}
+	forbidden := api("STREAM.PURGE.RECORDINGS", "STREAM.DELETE.AUDIT", "STREAM.UPDATE.KV_twinreel-digests", "STREAM.MSG.DELETE.RECORDINGS", "STREAM.MSG.GET.RECORDINGS",
+		"CONSUMER.DELETE.RECORDINGS.primary", "CONSUMER.MSG.NEXT.RECORDINGS.primary", "CONSUMER.CREATE.RECORDINGS_DLQ.mine", "CONSUMER.CREATE.KV_twinreel-leases.mine", "META.LEADER.STEPDOWN")
 	for _, subject := range append(forbidden, "recordings.completed.both", "recordings.redrive.primary", "audit.stored.primary", "$KV.twinreel-digests.x", "$KV.twinreel-tombstones.x",
 		"$JS.ACK.RECORDINGS.primary.1.1.1.1.0") {
 		c.refused(t, "publish to "+subject, func(nc *nats.Conn) error { return nc.Publish(subject, []byte("{}")) })
@@ -77,6 +70,67 @@ func TestARegionMayMirrorAndNoMore(t *testing.T) {
 			_, err := nc.SubscribeSync(subject)
 			return err
 		})
+	}
+	notOverTheLink(t, r)
+}
+
+// notOverTheLink has somebody who may do everything in one region try to harm the other's streams, and to say what they take.
+func notOverTheLink(t *testing.T, r *stack.Regions) {
+	t.Helper()
+	whole := func(at *stack.Region) *client {
+		a := at.World.NATS
+		a.Logins = map[string]stack.Login{"all": {User: a.User, Password: a.Password}}
+		return connect(t, a, "all", "all")
+	}
+	east, west := whole(r.East), whole(r.West)
+	sizes := queue.Sizes{Recordings: 1 << 30, Letters: 1 << 30, Audit: 1 << 30, MaxAge: time.Hour}
+	if _, err := queue.Provision(t.Context(), east.js, sizes, 1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := east.js.Publish(t.Context(), "recordings.completed.both", []byte("{}")); err != nil {
+		t.Fatal(err)
+	}
+	over, err := queue.Peer{Domain: r.East.Name}.JetStream(west.js)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := over.Stream(t.Context(), queue.Recordings); err != nil {
+		t.Errorf("a region cannot ask how far the other is: %v", err)
+	}
+	for what, do := range map[string]func(context.Context) error{
+		"delete a stream":   func(ctx context.Context) error { return over.DeleteStream(ctx, queue.Audit) },
+		"delete a consumer": func(ctx context.Context) error { return over.DeleteConsumer(ctx, queue.Recordings, "primary") },
+		"change a stream": func(ctx context.Context) error {
+			_, err := over.UpdateStream(ctx, jetstream.StreamConfig{Name: queue.Recordings, Subjects: []string{"mine"}})
+			return err
+		},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		if err := do(ctx); err == nil {
+			t.Errorf("a region may %s of the other", what)
+		}
+		cancel()
+	}
+	if err := west.nc.Publish("recordings.completed.both", []byte("{}")); err != nil {
+		t.Fatal(err)
+	}
+	if err := west.nc.FlushTimeout(10 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := over.Stream(t.Context(), queue.Recordings); err != nil { // it goes the same way, behind what was published
+		t.Fatal(err)
+	}
+	for _, name := range []string{queue.Recordings, queue.Audit} {
+		s, err := east.js.Stream(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := s.CachedInfo().State.Msgs; name == queue.Recordings && n != 1 {
+			t.Errorf("%s has %d messages: what was published in the other region came over", name, n)
+		}
+	}
+	if _, err := east.js.Consumer(t.Context(), queue.Recordings, "primary"); err != nil {
+		t.Error(err)
 	}
 }
 

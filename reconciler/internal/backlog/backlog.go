@@ -24,7 +24,7 @@ type Tier struct {
 	Breaker       string     `json:"breaker"`       // closed, half-open, open; "" where it is not known
 	Backlog       uint64     `json:"backlog"`       // events that wait to be delivered live for the first time
 	Backfill      uint64     `json:"backfill"`      // events that were routed to the sibling alone, and wait
-	Peer          uint64     `json:"peer"`          // events of the other region that have not been looked at here; young ones are left to it
+	Peer          uint64     `json:"-"`             // events of the other region that have not been looked at here; young ones are left to it
 	InFlight      int        `json:"inFlight"`      // delivered and not yet acknowledged: in a worker's hand, or waiting to be delivered again
 	Redelivering  int        `json:"redelivering"`  // those of them that were delivered more than once
 	OldestSeconds float64    `json:"oldestSeconds"` // age of the oldest unfinished event, 0 if there is none

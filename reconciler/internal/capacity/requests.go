@@ -24,13 +24,16 @@ const (
 	turns   = 30     // else at one in so many
 )
 
-// Requests are how many requests a run makes, of those that somebody pays for or that a quota counts.
+// Requests are how many requests somebody makes, of those that are paid for or that a quota counts.
 type Requests struct {
-	S3Lists    int64 `json:"s3Lists"`    // of class LIST
-	S3Reads    int64 `json:"s3Reads"`    // of class GET
-	AzureLists int64 `json:"azureLists"` // likewise
-	AzureReads int64 `json:"azureReads"`
-	NATS       int64 `json:"nats"` // without the reading of streams, which come by the hundred
+	By          string `json:"by,omitempty"`
+	S3Writes    int64  `json:"s3Writes"`    // of class PUT
+	S3Reads     int64  `json:"s3Reads"`     // of class GET, HEAD among them
+	S3Lists     int64  `json:"s3Lists"`     // of class LIST
+	AzureWrites int64  `json:"azureWrites"` // likewise
+	AzureReads  int64  `json:"azureReads"`
+	AzureLists  int64  `json:"azureLists"`
+	NATS        int64  `json:"nats"` // without the reading of streams, which come by the hundred
 }
 
 // FullRun is what comparing whole inventories of so many recordings asks for, when nothing differs.
@@ -62,12 +65,21 @@ func Disk(recordings int64) settings.Bytes {
 // over is how many times b goes into a, rounded up.
 func over(a, b int64) int64 { return (a + b - 1) / b }
 
-// Plus is both together.
+// Plus is both together, made by r's maker.
 func (r Requests) Plus(o Requests) Requests {
-	return Requests{r.S3Lists + o.S3Lists, r.S3Reads + o.S3Reads, r.AzureLists + o.AzureLists, r.AzureReads + o.AzureReads, r.NATS + o.NATS}
+	return Requests{
+		r.By, r.S3Writes + o.S3Writes, r.S3Reads + o.S3Reads, r.S3Lists + o.S3Lists, r.AzureWrites + o.AzureWrites, r.AzureReads + o.AzureReads,
+		r.AzureLists + o.AzureLists, r.NATS + o.NATS,
+	}
+}
+
+// share is a part of them, or some times as many.
+func (r Requests) share(f float64) Requests {
+	part := func(n int64) int64 { return whole(float64(n) * f) }
+	return Requests{r.By, part(r.S3Writes), part(r.S3Reads), part(r.S3Lists), part(r.AzureWrites), part(r.AzureReads), part(r.AzureLists), part(r.NATS)}
 }
 
 // Times is n of them.
 func (r Requests) Times(n int64) Requests {
-	return Requests{r.S3Lists * n, r.S3Reads * n, r.AzureLists * n, r.AzureReads * n, r.NATS * n}
+	return Requests{r.By, r.S3Writes * n, r.S3Reads * n, r.S3Lists * n, r.AzureWrites * n, r.AzureReads * n, r.AzureLists * n, r.NATS * n}
 }

@@ -18,7 +18,7 @@ import (
 
 // Room is what streams of some sizes need of one server, and what it has for them.
 type Room struct {
-	Needed    settings.Bytes // all three streams
+	Needed    settings.Bytes // all streams
 	Available settings.Bytes // not promised to other streams; what ours have already is available to them
 }
 
@@ -32,13 +32,14 @@ func (r Room) String() string {
 
 // Measure asks the monitoring endpoint of a server how much of its file storage is not promised yet. Each server keeps at
 // most one replica of a stream, so that one answer stands for each.
-func Measure(ctx context.Context, client *http.Client, monitor string, js jetstream.JetStream, s queue.Sizes) (Room, error) {
+func Measure(ctx context.Context, client *http.Client, monitor string, js jetstream.JetStream, t queue.Topology) (Room, error) {
 	server, err := Ask(ctx, client, monitor)
 	if err != nil {
 		return Room{}, err
 	}
-	r := Room{Needed: s.Recordings + s.Letters + s.Audit, Available: server.Storage - server.Promised}
-	for _, name := range []string{queue.Recordings, queue.DeadLetters, queue.Audit} {
+	r := Room{Available: server.Storage - server.Promised}
+	for name, size := range streams(t.Sizes, t.Peer) {
+		r.Needed += size
 		stream, err := js.Stream(ctx, name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
 			continue
@@ -51,6 +52,15 @@ func Measure(ctx context.Context, client *http.Client, monitor string, js jetstr
 		}
 	}
 	return r, nil
+}
+
+// streams are the sizes of all streams that have one: with a peer region, also of the mirrors of its own.
+func streams(s queue.Sizes, peer queue.Peer) map[string]settings.Bytes {
+	out := map[string]settings.Bytes{queue.Recordings: s.Recordings, queue.DeadLetters: s.Letters, queue.Audit: s.Audit}
+	if peer.Known() {
+		out[queue.PeerRecordings], out[queue.PeerAudit] = s.Recordings, s.Audit
+	}
+	return out
 }
 
 // Server is what the monitoring endpoint of a NATS server tells about its JetStream.

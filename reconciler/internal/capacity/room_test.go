@@ -35,7 +35,7 @@ func TestMeasureCountsWhatOurStreamsHaveAlreadyAsAvailable(t *testing.T) {
 	_, js := testenv.Account(t, account)
 	url := monitor(t, http.StatusOK, `{"reserved_storage":70000000,"config":{"max_storage":100000000}}`)
 	sizes := queue.Sizes{Recordings: 20_000_000, Letters: 10_000_000, Audit: 5_000_000}
-	room, err := Measure(t.Context(), http.DefaultClient, url+"/", js, sizes)
+	room, err := Measure(t.Context(), http.DefaultClient, url+"/", js, queue.Topology{Sizes: sizes})
 	if err != nil || room.Needed != 35_000_000 || room.Available != 30_000_000 || room.Fits() {
 		t.Fatalf("without streams: got %+v, %v", room, err)
 	}
@@ -45,10 +45,15 @@ func TestMeasureCountsWhatOurStreamsHaveAlreadyAsAvailable(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	room, err = Measure(t.Context(), http.DefaultClient, url, js, sizes)
+	room, err = Measure(t.Context(), http.DefaultClient, url, js, queue.Topology{Sizes: sizes})
 	if err != nil || room.Available != 36_000_000 || !room.Fits() {
 		t.Errorf("with a stream of ours and one of others: got %+v, %v", room, err)
 	}
+	room, err = Measure(t.Context(), http.DefaultClient, url, js, queue.Topology{Sizes: sizes, Peer: queue.Peer{Domain: "west"}})
+	if err != nil || room.Needed != 60_000_000 || room.Fits() {
+		t.Errorf("with a peer region: got %+v, %v", room, err)
+	}
+	room.Needed = 35_000_000
 	if got := room.String(); got != "needed 33.4 MiB, available 34.3 MiB" {
 		t.Errorf("got %q", got)
 	}
@@ -65,13 +70,13 @@ func TestMeasureSaysWhatIsWrongWithTheAnswer(t *testing.T) {
 		{"JetStream off", `{"disabled":true}`, "not enabled", http.StatusOK},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := Measure(t.Context(), http.DefaultClient, monitor(t, c.status, c.body), js, queue.Sizes{})
+			_, err := Measure(t.Context(), http.DefaultClient, monitor(t, c.status, c.body), js, queue.Topology{})
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q in it", err, c.want)
 			}
 		})
 	}
-	if _, err := Measure(t.Context(), http.DefaultClient, "http://127.0.0.1:1", js, queue.Sizes{}); err == nil {
+	if _, err := Measure(t.Context(), http.DefaultClient, "http://127.0.0.1:1", js, queue.Topology{}); err == nil {
 		t.Error("nobody answers: want an error")
 	}
 }

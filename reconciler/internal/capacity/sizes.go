@@ -1,5 +1,6 @@
-// Package capacity says how large the streams must be for a number of recordings a day, and whether a NATS server can
-// hold them.
+// Package capacity says what a number of recordings a day needs, from what was measured of the programs and their servers:
+// how large the streams must be, and whether a NATS server can hold them; how many programs, requests, bytes; which limit is
+// hit first, and what to change then. It asks nobody but, for the room, a NATS server.
 package capacity
 
 import (
@@ -26,9 +27,11 @@ const (
 	auditHeadroom  = 2.2 // above half of its size, AUDIT gives up sealed events before their time
 	smallest       = 64 << 20
 	wholeMebibyte  = 1 << 20
-	maxPerDay      = 1_000_000_000
 	day            = 24 * time.Hour
 )
+
+// MostPerDay is the most recordings a day that can be planned for.
+const MostPerDay = 1_000_000_000
 
 // ErrPerDay is returned for a number of recordings that cannot be planned for.
 var ErrPerDay = errors.New("want 1 to 1000000000 recordings a day")
@@ -36,7 +39,7 @@ var ErrPerDay = errors.New("want 1 to 1000000000 recordings a day")
 // ForDay returns the sizes for n recordings a day: RECORDINGS keeps each event for maxAge, RECORDINGS_DLQ one in a hundred
 // for 90 days, AUDIT its events for ledgerTTL and seven days without a reconciler. Head-room is included.
 func ForDay(n int64, maxAge, ledgerTTL time.Duration) (queue.Sizes, error) {
-	if n < 1 || n > maxPerDay {
+	if n < 1 || n > MostPerDay {
 		return queue.Sizes{}, ErrPerDay
 	}
 	perDay := float64(n)

@@ -51,7 +51,7 @@ func TestForDayIsTheSumOfWhatIsKept(t *testing.T) {
 }
 
 func TestForDayRefusesWhatCannotBePlanned(t *testing.T) {
-	for _, n := range []int64{0, -1, maxPerDay + 1, math.MaxInt64} {
+	for _, n := range []int64{0, -1, MostPerDay + 1, math.MaxInt64} {
 		if _, err := ForDay(n, month, week); !errors.Is(err, ErrPerDay) {
 			t.Errorf("%d: got %v", n, err)
 		}
@@ -59,7 +59,7 @@ func TestForDayRefusesWhatCannotBePlanned(t *testing.T) {
 }
 
 func TestForDayFitsIntoAStreamsLimitWhateverIsAsked(t *testing.T) {
-	got, err := ForDay(maxPerDay, math.MaxInt64, math.MaxInt64-withoutSealing)
+	got, err := ForDay(MostPerDay, math.MaxInt64, math.MaxInt64-withoutSealing)
 	if err != nil || got.Recordings <= 0 || got.Letters <= 0 || got.Audit <= 0 {
 		t.Errorf("a billion a day for 292 years: got %+v, %v", got, err)
 	}

@@ -1,91 +1,83 @@
 package cli
 
 import (
-	"fmt"
+	"errors"
 	"io"
 
 	"github.com/spf13/cobra"
 
-	"github.com/twinreel/twinreel/pkg/queue"
+	"github.com/twinreel/twinreel/pkg/settings"
 	"github.com/twinreel/twinreel/reconciler/internal/capacity"
 	"github.com/twinreel/twinreel/reconciler/internal/config"
 )
 
-// capacityPlan is what so many recordings need.
-type capacityPlan struct {
-	PerDay   int64             `json:"perDay"`
-	Kept     int64             `json:"kept"` // recordings in each store
-	Streams  map[string]int64  `json:"streams"`
-	Disk     int64             `json:"disk"` // bytes of temporary files of a full run, at most
-	FullRun  capacity.Requests `json:"fullRun"`
-	Hourly   capacity.Requests `json:"hourlyRun"`
-	DayTotal capacity.Requests `json:"day"` // one full run and 23 hourly ones
-}
-
 func (a *app) capacity() *cobra.Command {
-	var perDay, kept int64
+	load := capacity.Load{}
+	var size string
+	measured := true
 	c := &cobra.Command{
 		Use:   "capacity --per-day N",
-		Short: "Say what so many recordings a day need: streams, requests, disk",
-		Long: `Compute, without asking anybody, what so many recordings a day need: the sizes of the streams (as provision --per-day makes
-them), and the requests to S3, Azure Blob and NATS that the reconciler's runs make, which somebody pays for. --kept is how
-many recordings each store holds; by default those of TWINREEL_RETENTION_DAYS. A full run's temporary files are in TMPDIR of
-whatever runs it, and it does not begin where they have no room.`,
+		Short: "Say what so many recordings a day need, which limit is hit first, and what to change",
+		Long: `Compute, without asking anybody, what so many recordings a day need: workers and ingresses, the sizes of the streams (as
+provision --per-day makes them), what NATS and Redis keep, requests to the stores by class and by who makes them, bytes over
+the line, how long runs and a turn of the scrub take. Then all limits, in the order in which they are hit when recordings
+grow, each with who sets it and what to change.
+
+It rests on what was measured, on one machine of two processors, and says of each figure where and when; and on the settings
+of the environment that it runs in. --kept is how many recordings each store holds; by default those of
+TWINREEL_RETENTION_DAYS, as it will be in the end. A full run's temporary files are in TMPDIR of whatever runs it, and it does
+not begin where they have no room.`,
 		Example: `  reconciler capacity --per-day 40000
-  reconciler capacity --per-day 40000 --kept 100000000 -o json`,
+  reconciler capacity --per-day 40000 --kept 1200000                   # after the first month
+  reconciler capacity --per-day 1000000 --size 20MiB --peak 4 --latency 50ms
+  reconciler capacity --per-day 40000 -o json | jq '.limits[] | select(.share > 1) | .change'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var s struct {
-				config.Provision
-				Retention config.Retention
-			}
+			var s config.Capacity
 			if err := a.load(&s); err != nil {
 				return err
 			}
-			sizes, err := capacity.ForDay(perDay, s.Sizes.MaxAge, s.Room.LedgerTTL)
+			if err := load.Size.UnmarshalText([]byte(size)); err != nil {
+				return usagef("--size %.40q: %w", size, err)
+			}
+			if !cmd.Flags().Changed("kept") && load.PerDay > 0 && load.PerDay <= capacity.MostPerDay {
+				load.Kept = load.PerDay * int64(s.Retention.Days)
+			}
+			p, err := capacity.For(load, setup(s))
 			if err != nil {
-				return usagef("--per-day %d: %w", perDay, err)
+				return wrongLoad(cmd, err)
 			}
-			if !cmd.Flags().Changed("kept") {
-				kept = perDay * int64(s.Retention.Days)
-			}
-			if kept < 0 {
-				return usagef("--kept %d: want 0 or more", kept)
-			}
-			return a.printOne(planCapacity(perDay, kept, sizes), func(w io.Writer) error { return writeCapacity(w, planCapacity(perDay, kept, sizes)) })
+			return a.printOne(p, func(w io.Writer) error { return writeCapacity(w, p, measured) })
 		},
 	}
-	c.Flags().Int64Var(&perDay, "per-day", 0, "recordings a day")
-	c.Flags().Int64Var(&kept, "kept", 0, "recordings that each store holds")
+	f := c.Flags()
+	f.Int64Var(&load.PerDay, "per-day", 0, "recordings a day")
+	f.Int64Var(&load.Kept, "kept", 0, "recordings that each store holds (default: those of TWINREEL_RETENTION_DAYS)")
+	f.StringVar(&size, "size", settings.Bytes(capacity.UsualSize).String(), "size of a recording, on average")
+	f.Float64Var(&load.Peak, "peak", capacity.UsualPeak, "recordings of the busiest hour, times those of the mean one")
+	f.DurationVar(&load.Latency, "latency", capacity.UsualLatency, "until a store or a source answers a small request")
+	f.BoolVar(&load.Tokens, "token-hosts", false, "media hosts take the platform's token, so that downloads count against its API")
+	f.BoolVar(&measured, "figures", true, "show also what was measured, and where")
 	return c
 }
 
-func planCapacity(perDay, kept int64, s queue.Sizes) capacityPlan {
-	full, hourly := capacity.FullRun(kept), capacity.HourlyRun(perDay)
-	return capacityPlan{
-		PerDay: perDay, Kept: kept, Disk: int64(capacity.Disk(kept)), FullRun: full, Hourly: hourly, DayTotal: full.Plus(hourly.Times(23)),
-		Streams: map[string]int64{queue.Recordings: int64(s.Recordings), queue.DeadLetters: int64(s.Letters), queue.Audit: int64(s.Audit)},
+// wrongLoad names the flag whose value cannot be planned for.
+func wrongLoad(cmd *cobra.Command, err error) error {
+	for flag, why := range map[string]error{
+		"per-day": capacity.ErrPerDay, "kept": capacity.ErrKept, "size": capacity.ErrSize, "peak": capacity.ErrPeak, "latency": capacity.ErrLatency,
+	} {
+		if errors.Is(err, why) {
+			return usagef("--%s %s: %w", flag, cmd.Flag(flag).Value, err)
+		}
 	}
+	return err
 }
 
-func writeCapacity(w io.Writer, p capacityPlan) error {
-	rows := [][]string{{"recordings a day", number(p.PerDay)}, {"recordings in each store", number(p.Kept)}}
-	for _, name := range []string{queue.Recordings, queue.DeadLetters, queue.Audit} {
-		rows = append(rows, []string{"stream " + name, gib(p.Streams[name])})
+func setup(s config.Capacity) capacity.Setup {
+	return capacity.Setup{
+		MaxAge: s.Sizes.MaxAge, LedgerTTL: s.Room.LedgerTTL, Interval: s.Reconcile.Interval, Full: s.Reconcile.Full,
+		ScrubPeriod: s.Scrub.Period, ScrubBudget: s.Scrub.Budget, Replicas: s.NATS.Replicas,
+		Concurrency: s.Fleet.Concurrency, RequestLimit: s.Fleet.RequestLimit, LimitShare: s.Fleet.LimitShare, PlatformRate: s.Fleet.PlatformRate,
+		Peer: s.NATS.Peer,
 	}
-	rows = append(rows, []string{"temporary files of a full run", gib(p.Disk)})
-	if err := writeTable(w, nil, rows); err != nil {
-		return err
-	}
-	if _, err := fmt.Fprintln(w); err != nil {
-		return err
-	}
-	line := func(name string, r capacity.Requests) []string {
-		return []string{name, number(r.S3Lists), number(r.S3Reads), number(r.AzureLists), number(r.AzureReads), number(r.NATS)}
-	}
-	return writeTable(w, []string{"REQUESTS", "S3 LIST", "S3 GET", "AZURE LIST", "AZURE GET", "NATS"}, [][]string{
-		line("a full run", p.FullRun), line("an hourly run", p.Hourly), line("a day", p.DayTotal),
-	})
 }
-
-func gib(n int64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) }

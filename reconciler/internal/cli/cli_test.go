@@ -20,7 +20,7 @@ func TestWrongUsageIsExitCode2AndSaysWhatIsWanted(t *testing.T) {
 		"":                        "want one of:",
 		"dlq":                     "dlq: want one of: discard list replay show",
 		"recording":               "want one of: forget get show",
-		"audit":                   "want one of: evidence keygen show verify",
+		"audit":                   "want one of: adopt evidence keygen show verify",
 		"nope":                    `"nope"`,
 		"dlq nope":                `"nope"`,
 		"--nope":                  "--nope",

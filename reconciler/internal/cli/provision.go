@@ -65,8 +65,9 @@ func (a *app) runProvision(ctx context.Context, s config.Provision) error {
 	defer conn.close()
 	ctx, cancel := context.WithTimeout(ctx, provisionTimeout)
 	defer cancel()
+	topology := queue.Topology{Sizes: s.Sizes, Replicas: s.NATS.Replicas, Peer: s.NATS.Peer}
 	if s.Room.Monitor != "" {
-		room, err := capacity.Measure(ctx, &http.Client{Timeout: monitorTimeout}, s.Room.Monitor, conn.js, s.Sizes)
+		room, err := capacity.Measure(ctx, &http.Client{Timeout: monitorTimeout}, s.Room.Monitor, conn.js, topology)
 		if err != nil {
 			return err
 		}
@@ -76,7 +77,7 @@ func (a *app) runProvision(ctx context.Context, s config.Provision) error {
 				"or lower --per-day or TWINREEL_*_MAX_BYTES", room)
 		}
 	}
-	changes, err := queue.Topology{Sizes: s.Sizes, Replicas: s.NATS.Replicas, Peer: s.NATS.Peer}.Provision(ctx, conn.js)
+	changes, err := topology.Provision(ctx, conn.js)
 	if err != nil {
 		return fmt.Errorf("provision (everything is set back as it was, unless said otherwise): %w", err)
 	}

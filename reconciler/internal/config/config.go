@@ -90,5 +90,6 @@ func All() []any {
 		&Webhooks{},
 		&Origins{},
 		&Rebuild{},
+		&Capacity{},
 	}
 }

@@ -23,12 +23,17 @@ type NATS struct {
 	Client   *http.Client
 }
 
+// topology is what provisioning would make.
+func (n NATS) topology() queue.Topology {
+	return queue.Topology{Sizes: n.Sizes, Replicas: n.Replicas, Peer: n.Peer}
+}
+
 const provisionAgain = "run reconciler provision"
 
 // Examine implements Part.
 func (n NATS) Examine(ctx context.Context) []Check {
 	began := time.Now()
-	all, err := queue.Topology{Sizes: n.Sizes, Replicas: n.Replicas, Peer: n.Peer}.Inspect(ctx, n.JS)
+	all, err := n.topology().Inspect(ctx, n.JS)
 	if err != nil {
 		return Away("nats", err)
 	}
@@ -132,7 +137,7 @@ func (n NATS) synced(q question, s capacity.Server) Check {
 }
 
 func (n NATS) fits(ctx context.Context, q question) Check {
-	room, err := capacity.Measure(ctx, n.Client, n.Monitor, n.JS, n.Sizes)
+	room, err := capacity.Measure(ctx, n.Client, n.Monitor, n.JS, n.topology())
 	switch {
 	case err != nil:
 		return q.untold("look at the disk of each NATS server", err)

@@ -9,11 +9,11 @@ import (
 	"github.com/twinreel/twinreel/deploy/local/internal/tools"
 )
 
-// settings is the command that brings the READMEs' tables of settings up to date.
+// settings is the command that brings the READMEs' tables of settings, and the page of plans, up to date.
 func settings() *cobra.Command {
 	return &cobra.Command{
 		Use:   "settings",
-		Short: "write the programs' --settings into the READMEs (build them first)",
+		Short: "write the programs' --settings into the READMEs, and capacity's plans into its page (build them first)",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			root, err := tools.Root()

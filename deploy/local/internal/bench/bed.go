@@ -26,6 +26,7 @@ type bed struct {
 	s3URL, azureURL      string // of the sinks; "" where the stores are real
 	turns                int
 	worlds               [2]stack.World // of rows that keep theirs
+	cluster              *stack.Cluster // of rows that need one
 }
 
 // open starts the bed's own parts.

@@ -42,7 +42,7 @@ func Rows() []Row {
 			Sides: againstFloor(), Bars: bars(r.size, r.forget), needs: needs{sinks: true}, play: copies(l),
 		})
 	}
-	rows = append(append(rows, webhookRows()...), streamsRow())
+	rows = append(append(rows, webhookRows()...), streamsRows()...)
 	return append(rows, farRows()...)
 }
 

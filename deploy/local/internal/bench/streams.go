@@ -11,20 +11,46 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/twinreel/twinreel/deploy/local/internal/floor"
+	"github.com/twinreel/twinreel/deploy/local/internal/stack"
 )
 
-// streamsRow measures what bounds the front door, and what an installation that outgrows one stream would gain.
-func streamsRow() Row {
-	return Row{
-		Name: "streams-4", What: "events of 600 bytes published by 256 at once, each stored and synced: into four streams of one server against one",
-		Sides: [2]string{"one stream", "four streams"}, play: intoStreams,
+// streamsRows measure what bounds the front door, what an installation that outgrows one stream would gain, and what replicas
+// cost.
+func streamsRows() []Row {
+	const what = "events of 600 bytes published by 256 at once, each stored and synced: into "
+	return []Row{
+		{Name: "streams-4", What: what + "four streams of one server against one", Sides: [2]string{"one stream", "four streams"}, play: intoStreams},
+		{
+			Name: "streams-r3", What: what + "one stream of three replicas, whose three servers share this machine, against one of one",
+			Sides: [2]string{"one replica", "three replicas"}, play: intoReplicas,
+		},
 	}
 }
 
 // intoStreams publishes into one stream or into four, in turn.
 func intoStreams(ctx context.Context, b *bed, side int) (Side, error) {
+	return b.publish(ctx, b.stack.NATSAccess, [2]int{1, 4}[side], 1)
+}
+
+// intoReplicas publishes into one stream of one replica or of three, in turn.
+func intoReplicas(ctx context.Context, b *bed, side int) (Side, error) {
+	if b.cluster == nil {
+		c, err := b.stack.StartCluster(ctx)
+		if err != nil {
+			return Side{}, err
+		}
+		b.cluster = c
+	}
+	if side == 0 {
+		return b.publish(ctx, b.stack.NATSAccess, 1, 1)
+	}
+	return b.publish(ctx, b.cluster.Access, 1, len(b.cluster.Nodes))
+}
+
+// publish publishes into so many streams at once.
+func (b *bed) publish(ctx context.Context, to stack.NATSAccess, streams, replicas int) (Side, error) {
 	const publishers = 256
-	nc, err := nats.Connect(b.stack.NATSAccess.URL, nats.UserInfo(b.stack.NATSAccess.User, b.stack.NATSAccess.Password))
+	nc, err := nats.Connect(to.URL, nats.UserInfo(to.User, to.Password))
 	if err != nil {
 		return Side{}, err
 	}
@@ -34,10 +60,10 @@ func intoStreams(ctx context.Context, b *bed, side int) (Side, error) {
 		return Side{}, err
 	}
 	b.turns++
-	subjects := make([]string, [2]int{1, 4}[side])
+	subjects := make([]string, streams)
 	for i := range subjects {
 		name := fmt.Sprintf("bench-%d-%d", b.turns, i)
-		if _, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: name, Subjects: []string{name}}); err != nil {
+		if _, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: name, Subjects: []string{name}, Replicas: replicas}); err != nil {
 			return Side{}, fmt.Errorf("create stream %s: %w", name, err)
 		}
 		subjects[i] = name

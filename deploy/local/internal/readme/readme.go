@@ -1,4 +1,5 @@
-// Package readme keeps the settings tables of the READMEs equal to what the programs say with --settings.
+// Package readme keeps what pages quote of the programs equal to what they say: the settings tables of the READMEs, and the
+// plans of deploy/CAPACITY.md.
 package readme
 
 import (
@@ -11,39 +12,55 @@ import (
 	"strings"
 )
 
-// Table is one generated table: what stands between two markers of a file.
+// Table is one generated text: what stands between two markers of a file.
 type Table struct {
 	File    string // relative to the repository's root
 	Marker  string // <!-- MARKER:begin --> … <!-- MARKER:end -->
 	Program string
+	Args    []string
+	Shown   bool // as a console shows it: the command, then what it printed
 }
 
-// Tables lists the generated tables of those programs: one in the root README, and one in the program's own where it has
-// markers for it.
-func Tables(root string, programs []string) ([]Table, error) {
+// plans are the numbers of recordings a day that the capacity page has plans for, each with what is shown besides.
+func plans() []Table {
+	const page, program = "deploy/CAPACITY.md", "reconciler"
 	var out []Table
+	for _, args := range [][]string{{"10000"}, {"1000000", "--figures=false"}, {"100000000", "--figures=false"}} {
+		out = append(out, Table{File: page, Marker: "capacity:" + args[0], Program: program, Args: append([]string{"capacity", "--per-day"}, args...), Shown: true})
+	}
+	return out
+}
+
+// Tables lists the generated texts of those programs: a settings table in the root README, and one in the program's own where
+// it has markers for it; and the reconciler's plans.
+func Tables(root string, programs []string) ([]Table, error) {
+	out, settings := plans(), []string{"--settings"}
 	for _, p := range programs {
-		out = append(out, Table{File: "README.md", Marker: "settings:" + p, Program: p})
+		out = append(out, Table{File: "README.md", Marker: "settings:" + p, Program: p, Args: settings})
 		own := filepath.Join(p, "README.md")
 		b, err := os.ReadFile(filepath.Join(root, own))
 		if err != nil {
 			return nil, err
 		}
 		if bytes.Contains(b, []byte(begin("settings"))) {
-			out = append(out, Table{File: own, Marker: "settings", Program: p})
+			out = append(out, Table{File: own, Marker: "settings", Program: p, Args: settings})
 		}
 	}
 	return out, nil
 }
 
-// Settings asks a program built into bin for its table.
-func Settings(ctx context.Context, bin, program string) (string, error) {
+// Say has a program built into bin say its text. It has no environment, so that the text does not depend on whose it is.
+func (t Table) Say(ctx context.Context, bin string) (string, error) {
 	var stderr bytes.Buffer
-	cmd := exec.CommandContext(ctx, filepath.Join(bin, program), "--settings")
-	cmd.Stderr = &stderr
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, t.Program), t.Args...)
+	cmd.Stderr, cmd.Env = &stderr, []string{}
 	out, err := cmd.Output()
+	command := strings.Join(append([]string{t.Program}, t.Args...), " ")
 	if err != nil {
-		return "", fmt.Errorf("%s --settings: %w: %s", program, err, stderr.String())
+		return "", fmt.Errorf("%s: %w: %s", command, err, stderr.String())
+	}
+	if t.Shown {
+		return "```console\n$ " + command + "\n" + string(out) + "```", nil
 	}
 	return string(out), nil
 }
@@ -71,7 +88,7 @@ func Update(ctx context.Context, root, bin string, programs []string, dry bool) 
 		if err != nil {
 			return nil, err
 		}
-		table, err := Settings(ctx, bin, t.Program)
+		table, err := t.Say(ctx, bin)
 		if err != nil {
 			return nil, err
 		}

@@ -19,7 +19,7 @@ func TestTheTablesAreWhatTheProgramsSay(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range stale {
-		t.Errorf("%s: a settings table is not what the program says; run `make settings`", file)
+		t.Errorf("%s: it is not what the program says; run `make settings`", file)
 	}
 }
 
