@@ -217,6 +217,11 @@ func Wanted() []string {
 // arrows: exactly the ways that are wanted are open.
 func (c *checker) arrows() {
 	pods := []string{"ingress", "worker-primary", "worker-backup", "reconciler", "provision", "nats", "redis"}
+	want := Wanted()
+	if r := c.region(); r != nil {
+		pods = append(pods, abroad)
+		want = append(want, wantedOf(r["peer-range"], c.hub())...)
+	}
 	have, err := Arrows(c.list, pods, func(pod, port string) string {
 		for _, w := range c.workloads {
 			if n := w.port(port); w.name == pod && n != 0 {
@@ -233,7 +238,6 @@ func (c *checker) arrows() {
 		c.problems = append(c.problems, errors.New("no policy closes what nobody has named"))
 	}
 	have = slices.Compact(have)
-	want := Wanted()
 	for _, way := range have {
 		if !slices.Contains(want, way) {
 			c.problems = append(c.problems, errors.New("a way is open that nobody needs: "+way))

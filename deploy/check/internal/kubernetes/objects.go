@@ -10,6 +10,7 @@ import (
 	"io"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -178,14 +179,20 @@ type Volume struct {
 
 // Service is how pods are found.
 type Service struct {
-	Selector map[string]string `yaml:"selector"`
-	Ports    []struct {
+	Type                  string            `yaml:"type"`
+	ExternalTrafficPolicy string            `yaml:"externalTrafficPolicy"`
+	Ranges                []string          `yaml:"loadBalancerSourceRanges"`
+	Selector              map[string]string `yaml:"selector"`
+	Ports                 []struct {
 		TargetPort string `yaml:"targetPort"`
 	} `yaml:"ports"`
 }
 
 // Overlays are the folders that can be applied.
-func Overlays() []string { return []string{"single-node", "production"} }
+func Overlays() []string {
+	r := Regions()
+	return slices.Concat([]string{"single-node", "production"}, r[:])
+}
 
 // Render returns what kustomize makes of an overlay, and the objects in it.
 func Render(ctx context.Context, overlay string) (text []byte, list []Object, err error) {

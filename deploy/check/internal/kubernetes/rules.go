@@ -236,8 +236,11 @@ func keyOf(variable string) string {
 
 // userOf is who a workload is on NATS.
 func userOf(workload string) string {
-	if workload == "provision" {
+	switch workload {
+	case "provision":
 		return "provisioner"
+	case abroad:
+		return "reconciler"
 	}
 	return workload
 }
@@ -334,6 +337,10 @@ func (c *checker) services() {
 		var s Service
 		if err := o.spec(&s); err != nil {
 			c.problems = append(c.problems, err)
+			continue
+		}
+		if s.Selector[name] == "nats" && !slices.ContainsFunc(c.workloads, func(w Workload) bool { return w.name == "nats" }) {
+			c.ofNATS(o, s)
 			continue
 		}
 		found := false

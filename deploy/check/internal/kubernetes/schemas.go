@@ -36,6 +36,7 @@ func Schemas(ctx context.Context, dir string) error {
 		{keda, []string{"config/crd/bases/keda.sh_scaledobjects.yaml"}},
 		{operator, []string{
 			"example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml", "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml",
+			"example/prometheus-operator-crd/monitoring.coreos.com_scrapeconfigs.yaml",
 		}},
 	} {
 		root, err := one.from.Dir(ctx)

@@ -18,6 +18,7 @@ import (
 func chart() []string {
 	return []string{
 		"fullnameOverride", "tlsCA.enabled", "tlsCA.secretName", "config.cluster.enabled", "config.cluster.replicas", "config.cluster.tls.enabled", "config.cluster.tls.secretName",
+		"config.cluster.merge.*", "config.serverNamePrefix", "config.leafnodes.enabled", "config.leafnodes.port", "config.leafnodes.tls.*", "config.patch",
 		"config.jetstream.enabled", "config.jetstream.fileStore.enabled", "config.jetstream.fileStore.maxSize", "config.jetstream.fileStore.pvc.enabled",
 		"config.jetstream.fileStore.pvc.size", "config.jetstream.fileStore.pvc.storageClassName", "config.jetstream.merge.*", "config.nats.tls.enabled",
 		"config.nats.tls.secretName", "config.monitor.enabled", "config.monitor.port", "config.merge.*", "container.image.tag", "container.merge.*",

@@ -50,6 +50,11 @@ func demo() *cobra.Command {
 
 // open gets what is missing, and starts servers, programs and platform. The programs are built, unless bin has them.
 func open(ctx context.Context, bin string, p platform.Config) (*story.Stage, error) {
+	return openTold(ctx, bin, story.Env(), p)
+}
+
+// openTold is open with these settings of the programs.
+func openTold(ctx context.Context, bin string, env map[string]string, p platform.Config) (*story.Stage, error) {
 	t, set, err := ensure(ctx)
 	if err != nil {
 		return nil, err
@@ -62,7 +67,7 @@ func open(ctx context.Context, bin string, p platform.Config) (*story.Stage, err
 		bin = t.Bin()
 	}
 	fmt.Fprintln(t.Say, "starting servers and programs …")
-	return story.Open(ctx, story.StageConfig{Set: set, Bin: bin, Env: story.Env(), Platform: p})
+	return story.Open(ctx, story.StageConfig{Set: set, Bin: bin, Env: env, Platform: p})
 }
 
 // needed is what the story puts on disk at the most: two copies of 1.5 GB, with room to spare.

@@ -31,7 +31,7 @@ func one(expr, legend string) []Query { return []Query{{expr, legend}} }
 
 // Rows are the dashboard, from top to bottom.
 func Rows() []Row {
-	return []Row{wrong(), tiers(), queue(), stores(), audit(), webhooks()}
+	return []Row{wrong(), tiers(), queue(), stores(), audit(), webhooks(), regions()}
 }
 
 func wrong() Row {
@@ -167,6 +167,23 @@ func webhooks() Row {
 				{`twinreel:recordings_announced:increase1h`, "{{source}}"},
 				{`twinreel:recordings_announced:increase1h offset 7d`, "{{source}} a week ago"},
 			},
+		},
+	}}
+}
+
+func regions() Row {
+	return Row{"The other region, where there is one", 7, []Panel{
+		{
+			Title: "Behind the other region", Means: "Since when a mirror has not had all of the other region. Seconds are usual; what it accepted since is lost with it.", Kind: "timeseries", Unit: "s", Width: 8,
+			Queries: one(`max by (stream) (twinreel_peer_lag_seconds)`, "{{stream}}"),
+		},
+		{
+			Title: "Messages behind", Means: "How many of the other region's have not come over, as far as it could be asked.", Kind: "timeseries", Unit: "short", Width: 8,
+			Queries: one(`max by (stream) (twinreel_peer_lag_messages)`, "{{stream}}"),
+		},
+		{
+			Title: "The other region's, to be looked at", Means: "Its recordings of the last quarter of an hour, and what nobody here got to.", Kind: "timeseries", Unit: "short", Width: 8,
+			Queries: one(`max by (tier) (twinreel_backlog{kind="peer"})`, "{{tier}}"),
 		},
 	}}
 }
