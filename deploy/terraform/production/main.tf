@@ -35,6 +35,7 @@ module "azure" {
   public_network            = var.private_network == null ? true : !var.private_network.azure_only_private
   writers                   = { for name, who in local.accounts["worker-backup"] : name => { issuer = who.issuer, subject = who.subject } if var.azure_retention_locked }
   readers                   = { for name, who in local.accounts["reconciler"] : name => { issuer = who.issuer, subject = who.subject } }
+  customer_key              = var.azure_customer_key
   break_glass_principal_ids = var.break_glass_principal_ids
   tags                      = var.tags
 }

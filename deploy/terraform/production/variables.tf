@@ -105,6 +105,16 @@ variable "azure_retention_locked" {
   type        = bool
 }
 
+variable "azure_customer_key" {
+  description = "A key of your own for the storage account, and the identity that may use it: as customer_key of the module azure; null: Microsoft's keys."
+  type = object({
+    key_vault_key_id = string
+    identity_id      = string
+  })
+  default  = null
+  nullable = true
+}
+
 variable "expire_after_days" {
   description = "Days after which primary removes recordings; null: never. Backup never does."
   type        = number

@@ -210,7 +210,10 @@ func (c *checker) programs() {
 	}
 	for _, r := range c.plan.of("aws_iam_role", "program") {
 		var trust struct {
-			Statement []struct{ Condition map[string]map[string]any }
+			Statement []struct {
+				Principal map[string]any
+				Condition map[string]map[string]any
+			}
 		}
 		if err := json.Unmarshal([]byte(r.text("assume_role_policy")), &trust); err != nil {
 			c.problems = append(c.problems, err)
@@ -218,6 +221,9 @@ func (c *checker) programs() {
 		}
 		ends := map[string]bool{}
 		for _, s := range trust.Statement {
+			if s.Principal["AWS"] != nil {
+				ends["sub"], ends["aud"] = true, true // who is named; variables keep out *
+			}
 			for key := range s.Condition["StringEquals"] {
 				_, end, _ := strings.Cut(key[strings.LastIndex(key, "/")+1:], ":")
 				ends[end] = true

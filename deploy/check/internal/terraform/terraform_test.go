@@ -39,6 +39,9 @@ const private = `private_network={aws_network={vpc_id="vpc-1",route_table_ids=["
 	`azure_network={resource_group_name="network",location="eastus2",subnet_id="/subnets/1",vnet_ids={here="/vnets/1"}},` +
 	`azure_peerings={a={resource_group_name="network",vnet_name="1",remote_vnet_id="/vnets/2"},b={resource_group_name="network",vnet_name="2",remote_vnet_id="/vnets/1"}},azure_only_private=true}`
 
+// oneRegion is one where the programs run.
+const oneRegion = `{name="a",oidc_provider_arn="arn:aws:iam::123456789012:oidc-provider/x",issuer="https://x",target="a.example.com",health_host="b.example.com"}`
+
 func TestEachWayToUseItIsPlannedAndByTheRules(t *testing.T) {
 	tree, tf := open(t)
 	for name, c := range map[string]struct {
@@ -58,6 +61,8 @@ func TestEachWayToUseItIsPlannedAndByTheRules(t *testing.T) {
 			"azurerm_private_endpoint.blob": 1, "azurerm_private_dns_zone_virtual_network_link.blob": 1, "azurerm_virtual_network_peering.peer": 2,
 		}},
 		"a lock in each request":         {[]string{"lock_each_object=true"}, map[string]int{"aws_iam_role.program": 4}},
+		"a key of one's own":             {[]string{`azure_customer_key={key_vault_key_id="https://v.vault.azure.net/keys/k",identity_id="/identities/1"}`}, nil},
+		"one region":                     {[]string{"regions=[" + oneRegion + "]"}, map[string]int{"aws_iam_role.program": 2, "aws_route53_record.webhooks": 1}},
 		"classes and an end of its life": {[]string{`storage_classes={STANDARD_IA=30,GLACIER_IR=180}`, "expire_after_days=3000"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -84,7 +89,7 @@ func TestEachWayToUseItIsPlannedAndByTheRules(t *testing.T) {
 
 func TestVariablesThatCannotBeAreRefusedInWords(t *testing.T) {
 	tree, tf := open(t)
-	region := `{name="a",oidc_provider_arn="arn:aws:iam::123456789012:oidc-provider/x",issuer="https://x",target="a.example.com",health_host="b.example.com"}`
+	region := oneRegion
 	for variable, want := range map[string]string{
 		"retention_days=0":                        "at least 1",
 		"retention_days=1.5":                      "a whole number",
@@ -116,6 +121,32 @@ func TestVariablesThatCannotBeAreRefusedInWords(t *testing.T) {
 				t.Errorf("got %v, want %q", err, want)
 			}
 		})
+	}
+}
+
+// Without clusters: users or machines that exist are trusted, by name.
+func TestIdentitiesThatExistAreTrustedByName(t *testing.T) {
+	tree, tf := open(t)
+	for _, edit := range []struct{ old, replacement string }{
+		{`{ oidc_provider_arn = who.provider, subject = who.subject }`, `{ principal_arns = ["arn:aws:iam::123456789012:user/${name}"] }`},
+		{`{ issuer = who.issuer, subject = who.subject }`, `{ principal_id = "00000000-0000-4000-8000-000000000009" }`},
+	} {
+		var err error
+		if tree, err = tree.With("production/main.tf", edit.old, edit.replacement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := planned(t, tree, tf)
+	for _, problem := range p.Rules() {
+		t.Error(problem)
+	}
+	for _, r := range p.Resources {
+		if r.Type == "azurerm_user_assigned_identity" {
+			t.Errorf("%s is made besides", r.Address)
+		}
+		if trust, _ := r.Values["assume_role_policy"].(string); r.Name == "program" && trust != "" && !strings.Contains(trust, "user/us-") {
+			t.Errorf("%s trusts %s", r.Address, trust)
+		}
 	}
 }
 

@@ -62,7 +62,7 @@ func (t Tool) buildApart(ctx context.Context, dir string) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(at) }()
-	mod := fmt.Sprintf("module build\n\nrequire %s %s\n", t.Package, t.Version)
+	mod := fmt.Sprintf("module build\n\ngo 1.24\n\nrequire %s %s\n", t.Package, t.Version)
 	for _, path := range slices.Sorted(maps.Keys(t.Replace)) {
 		mod += fmt.Sprintf("\nreplace %s => %s %s\n", path, path, t.Replace[path])
 	}
