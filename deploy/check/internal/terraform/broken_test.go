@@ -32,13 +32,13 @@ func TestWhatIsBrokenIsNoticed(t *testing.T) {
 		{"S3's own key", policies, `StringNotEquals = { "s3:x-amz-server-side-encryption" = "aws:kms" }`, `StringNotEquals = { "s3:x-amz-server-side-encryption" = ["aws:kms", "AES256"] }`, `"store encrypted by S3's own key" by writer: allowed`},
 		{"another key", policies, `StringNotEquals = { "s3:x-amz-server-side-encryption-aws-kms-key-id" = aws_kms_key.recordings.arn }`, `StringLike = { "s3:x-amz-server-side-encryption-aws-kms-key-id" = "-" }`, `"store under another key" by writer: allowed`},
 		{"a customer's key", policies, `Null = { "s3:x-amz-server-side-encryption-customer-algorithm" = "false" }`, `Null = { "s3:x-amz-server-side-encryption-customer-algorithm" = "-" }`, `"store under a key of one's own (SSE-C)" by writer: allowed`},
-		{"anybody may add recordings", policies, `Condition = { ArnNotEquals = local.but_writers }`, `Condition = { ArnEquals = local.but_break_glass }`, `"add below recordings/" by anybody else: allowed`},
-		{"anybody may write the log", policies, `Condition = { ArnNotEquals = local.but_readers }`, `Condition = { ArnEquals = local.but_break_glass }`, `"add below audit/" by administrator: allowed`},
-		{"anything may be stored", policies, `NotResource = concat(local.ours, [local.sealed])`, `NotResource = "${local.bucket_arn}/*"`, `"add elsewhere" by administrator: allowed`},
+		{"anybody may add recordings", policies, `Condition = { ArnNotEquals = local.but_writers }`, `Condition = { ArnEquals = local.but_break_glass }`, `"add below recordings/" by anybody else: nothing denies it`},
+		{"anybody may write the log", policies, `Condition = { ArnNotEquals = local.but_readers }`, `Condition = { ArnEquals = local.but_break_glass }`, `"add below audit/" by administrator: nothing denies it`},
+		{"anything may be stored", policies, `NotResource = concat(local.ours, [local.sealed])`, `NotResource = "${local.bucket_arn}/*"`, `"add elsewhere" by administrator: nothing denies it`},
 		{"retention may be shortened", policies, `var.lock_each_object ? concat(local.writer_arns, local.reader_arns) : []`, `var.administrator_arns`, `"shorten retention" by administrator: allowed`},
 		{"anybody may change the settings", policies, `NotAction = ["s3:Get*", "s3:List*"]`, `NotAction = ["s3:Get*", "s3:List*", "s3:PutBucketVersioning"]`, `"suspend versions" by anybody else: allowed`},
 		{"the bucket can be deleted", policies, `Action    = "s3:DeleteBucket"`, `Action    = "s3:DeleteBucketWebsite"`, `"delete the bucket" by administrator: allowed`},
-		{"the key can be deleted", policies, `"kms:ScheduleKeyDeletion",`, ``, `"delete the key"`},
+		{"the key can be deleted", policies, `"kms:ScheduleKeyDeletion",`, ``, `"delete the key" by administrator: nothing denies it`},
 		{"the account may use the key", policies, `"kms:CancelKeyDeletion",`, `"kms:*",`, `"read a recording" by anybody else: allowed`},
 		{"anybody may change the key's policy", policies, `Action    = "kms:PutKeyPolicy"`, `Action    = "kms:GetKeyPolicy"`, `"change the key's policy" by anybody else: allowed`},
 		// what the programs are allowed
@@ -196,7 +196,7 @@ func TestWhatIsBrokenIsNoticed(t *testing.T) {
 }
 
 variable "tags" {`, "nothing uses the variable more_tags"},
-		{"a setting that no program knows", awsOutputs, `TWINREEL_S3_BUCKET `, `TWINREEL_S3_BUCKETS`, "it does not know TWINREEL_S3_BUCKETS"},
+		{"a setting that no program knows", awsOutputs, `TWINREEL_S3_SSE `, `TWINREEL_S3_SSES`, "it does not know TWINREEL_S3_SSES"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

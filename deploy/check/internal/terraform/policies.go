@@ -283,7 +283,8 @@ func (p Planned) Judged(all Calls) []error {
 	if err != nil {
 		errs = append(errs, err)
 	} else {
-		errs = append(errs, judged("S3", slices.Concat(all.S3Wanted, all.S3Forbidden), s3.Judge)...)
+		errs = append(errs, judged("S3", all.S3Wanted, s3.Judge)...)
+		errs = append(errs, judged(forbiddenInS3, all.S3Forbidden, s3.Judge)...)
 	}
 	azure, err := p.Azure()
 	if err != nil {
@@ -291,6 +292,9 @@ func (p Planned) Judged(all Calls) []error {
 	}
 	return append(errs, judged("Azure", slices.Concat(all.AzureWanted, all.AzureForbidden), azure.Judge)...)
 }
+
+// forbiddenInS3 are calls of which each must be denied expressly to those who have rights to everything.
+const forbiddenInS3 = "S3, forbidden"
 
 func judged(where string, list []calls.Call, judge func(calls.Call, calls.Identity) (Outcome, error)) []error {
 	var errs []error
@@ -303,6 +307,9 @@ func judged(where string, list []calls.Call, judge func(calls.Call, calls.Identi
 			}
 			if want := slices.Contains(c.May, who); o.Allowed != want {
 				errs = append(errs, fmt.Errorf("%s: %q by %s: %s, want %s", where, c.Name, who, word(o.Allowed, o.By), word(want, "")))
+			}
+			if where == forbiddenInS3 && (who == calls.Admin || who == calls.Other) && o == (Outcome{}) && c.Name != calls.DecryptDirectly {
+				errs = append(errs, fmt.Errorf("%s: %q by %s: nothing denies it, and rights to everything lack only the key's", where, c.Name, who))
 			}
 		}
 	}

@@ -104,8 +104,8 @@ func executable(ctx context.Context) (string, error) {
 }
 
 // Open gets terraform ready to look at a tree, and at others that differ in their text only; what it needs is kept in dir. The tree
-// is initialised and validated.
-func Open(ctx context.Context, dir string, tree Tree) (*Terraform, error) {
+// is initialised and validated. The types are those of resources that only the others have.
+func Open(ctx context.Context, dir string, tree Tree, types ...string) (*Terraform, error) {
 	root, err := repo.Root()
 	if err != nil {
 		return nil, err
@@ -114,7 +114,7 @@ func Open(ctx context.Context, dir string, tree Tree) (*Terraform, error) {
 	if err != nil {
 		return nil, err
 	}
-	providers, err := schema.Of(ctx, tree.Types())
+	providers, err := schema.Of(ctx, append(tree.Types(), types...))
 	if err != nil {
 		return nil, err
 	}

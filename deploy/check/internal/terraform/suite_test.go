@@ -1,6 +1,7 @@
 package terraform_test
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -32,6 +33,9 @@ func kinds(list []calls.Call) []string {
 func unseen(requests []calls.Request, known []string) []string {
 	var out []string
 	for _, r := range requests {
+		if byLink := r.Query.Has("sig") || r.Query.Has("X-Amz-Signature"); byLink && r.Method != http.MethodGet {
+			continue // the suite tries what a link must not do
+		}
 		if k := calls.Kind(r); !slices.Contains(known, k) {
 			out = append(out, k)
 		}

@@ -16,7 +16,7 @@ func open(t *testing.T) (terraform.Tree, *terraform.Terraform) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tf, err := terraform.Open(t.Context(), t.TempDir(), tree)
+	tf, err := terraform.Open(t.Context(), t.TempDir(), tree, "azurerm_storage_management_policy")
 	if err != nil {
 		t.Fatal(err)
 	}

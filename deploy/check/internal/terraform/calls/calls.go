@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -85,6 +86,9 @@ func Record(target string) (*Recorder, error) {
 			r.answered(answer.Request, answer.StatusCode)
 			return nil
 		},
+		// Where a connection breaks, so does the other.
+		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
+		ErrorLog:     log.New(io.Discard, "", 0),
 	}
 	r.server = &http.Server{Handler: keeping(proxy), ReadHeaderTimeout: time.Minute}
 	go func() { _ = r.server.Serve(l) }()

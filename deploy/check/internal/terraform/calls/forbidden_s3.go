@@ -77,6 +77,7 @@ const (
 	InAnotherRegion = "add below recordings/ by another region"
 	OverKnown       = "overwrite one whose ETag is known"
 	CopyOver        = "copy over one"
+	DecryptDirectly = "decrypt without S3"
 )
 
 func (f *forbidden) steps() []step {
@@ -232,6 +233,6 @@ func keyCalls() []Call {
 		key("end the key's rotation", "kms:DisableKeyRotation", nil, nil),
 		key("grant the key to somebody", "kms:CreateGrant", nil, nil),
 		key("change the key's policy", "kms:PutKeyPolicy", []Identity{Admin}, nil),
-		key("decrypt without S3", "kms:Decrypt", nil, direct),
+		key(DecryptDirectly, "kms:Decrypt", nil, direct),
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/xml"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,8 +21,7 @@ type Right struct {
 // S3Rights are the rights that a request to S3 takes (Amazon S3 User Guide, "Required permissions for Amazon S3 API operations";
 // Service Authorization Reference). Of what is not in it nobody has said it.
 func S3Rights(r Request) ([]Right, error) {
-	_, path, _ := strings.Cut(strings.TrimPrefix(r.Path, "/"), "/") // the bucket comes first
-	key := path
+	_, key, _ := strings.Cut(strings.TrimPrefix(r.Path, "/"), "/") // the bucket comes first
 	has := func(name string) bool { _, ok := r.Query[name]; return ok }
 	q := query{r, key, has}
 	if key == "" {
@@ -65,9 +63,9 @@ func (q query) bucket() ([]Right, error) {
 	switch {
 	case q.Method == http.MethodPost && q.has("delete"):
 		return q.deletes()
-	case q.Method == http.MethodHead, q.Method == http.MethodGet && q.has("list-type"):
+	case q.Method == http.MethodHead && q.plain(), q.Method == http.MethodGet && q.has("list-type"):
 		return q.one("s3:ListBucket"), nil
-	case q.Method == http.MethodDelete && len(q.Query) == 0, q.Method == http.MethodDelete && q.Query.Get("x-id") != "" && len(q.Query) == 1:
+	case q.Method == http.MethodDelete && q.plain():
 		return q.one("s3:DeleteBucket"), nil
 	}
 	return nil, q.unknown()
@@ -76,19 +74,13 @@ func (q query) bucket() ([]Right, error) {
 // deletes: DeleteObjects names its objects in its body.
 func (q query) deletes() ([]Right, error) {
 	var list struct {
-		Object []struct{ Key, VersionID string }
-	}
-	var raw struct {
 		Object []struct {
 			Key       string `xml:"Key"`
 			VersionID string `xml:"VersionId"`
 		} `xml:"Object"`
 	}
-	if err := xml.Unmarshal(q.Body, &raw); err != nil || len(raw.Object) == 0 {
+	if err := xml.Unmarshal(q.Body, &list); err != nil || len(list.Object) == 0 {
 		return nil, fmt.Errorf("a deletion of nothing: %w", q.unknown())
-	}
-	for _, o := range raw.Object {
-		list.Object = append(list.Object, struct{ Key, VersionID string }{o.Key, o.VersionID})
 	}
 	var out []Right
 	for _, o := range list.Object {
@@ -139,6 +131,7 @@ func (q query) object() ([]Right, error) {
 		case http.MethodGet:
 			return q.one("s3:ListMultipartUploadParts"), nil
 		}
+	case !q.plain():
 	case q.Method == http.MethodPut:
 		return append(q.creating(true), Right{Action: "kms:GenerateDataKey", KMS: true}), nil
 	case q.Method == http.MethodDelete:
@@ -158,6 +151,16 @@ func (q query) object() ([]Right, error) {
 	return nil, q.unknown()
 }
 
+// plain reports whether no parameter makes the request another operation than its method.
+func (q query) plain() bool {
+	for name := range q.Query {
+		if operation(name) && name != "versionId" {
+			return false
+		}
+	}
+	return true
+}
+
 // creating: s3:PutObject, and what its headers take besides. completes says that the request makes an object.
 func (q query) creating(completes bool) []Right {
 	context := map[string]string{"s3:ObjectCreationOperation": strconv.FormatBool(completes)}
@@ -175,6 +178,10 @@ func (q query) creating(completes bool) []Right {
 		}
 	}
 	out := []Right{{Action: "s3:PutObject", Key: q.key, Context: context}}
+	if from := q.Header.Get("X-Amz-Copy-Source"); from != "" {
+		_, key, _ := strings.Cut(strings.TrimPrefix(from, "/"), "/")
+		out = append(out, Right{Action: "s3:GetObject", Key: key})
+	}
 	if q.Header.Get("X-Amz-Tagging") != "" {
 		out = append(out, Right{Action: "s3:PutObjectTagging", Key: q.key})
 	}
@@ -222,7 +229,7 @@ func Kind(r Request) string {
 	}
 	var parameters []string
 	for name := range r.Query {
-		if operations(r.Query, name) {
+		if operation(name) {
 			parameters = append(parameters, name)
 		}
 	}
@@ -230,9 +237,10 @@ func Kind(r Request) string {
 	return strings.Join(append([]string{r.Method, what}, parameters...), " ")
 }
 
-// operations reports whether a parameter says what is to be done; others only say how much, or who asks.
-func operations(_ url.Values, name string) bool {
+// operation reports whether a parameter says what is to be done; others only say how much, or who asks.
+func operation(name string) bool {
 	return !strings.HasPrefix(name, "X-Amz-") && !slices.Contains([]string{
-		"x-id", "prefix", "max-keys", "key-marker", "version-id-marker", "encoding-type", "delimiter", "continuation-token", "start-after", "max-parts", "max-uploads", "part-number-marker",
+		"x-id", "prefix", "max-keys", "key-marker", "version-id-marker", "encoding-type", "delimiter", "continuation-token", "start-after", "max-parts", "max-uploads",
+		"part-number-marker", "include", "startFrom", "marker", "maxresults", "timeout", "blockid", "se", "sig", "sp", "spr", "sr", "sv",
 	}, name)
 }
