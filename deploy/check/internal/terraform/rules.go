@@ -238,14 +238,13 @@ func (c *checker) programs() {
 // account: versions, locked retention, no keys, no public, nothing that deletes.
 func (c *checker) account() {
 	var a struct {
-		HNS       bool   `json:"is_hns_enabled"`
-		Keys      bool   `json:"shared_access_key_enabled"`
-		TLS       bool   `json:"https_traffic_only_enabled"`
-		MinTLS    string `json:"min_tls_version"`
-		Public    bool   `json:"allow_nested_items_to_be_public"`
-		Tier      string `json:"access_tier"`
-		Protocols []bool `json:"-"`
-		Blob      []struct {
+		HNS    bool   `json:"is_hns_enabled"`
+		Keys   bool   `json:"shared_access_key_enabled"`
+		TLS    bool   `json:"https_traffic_only_enabled"`
+		MinTLS string `json:"min_tls_version"`
+		Public bool   `json:"allow_nested_items_to_be_public"`
+		Tier   string `json:"access_tier"`
+		Blob   []struct {
 			Versions bool `json:"versioning_enabled"`
 			Deleted  []struct {
 				Permanent bool `json:"permanent_delete_enabled"`
