@@ -41,8 +41,8 @@ func Read() (Tree, error) {
 			}
 			return err
 		}
-		if !slices.Contains([]string{".tf", ".tfvars"}, filepath.Ext(path)) {
-			return nil
+		if filepath.Ext(path) != ".tf" && d.Name() != example {
+			return nil // somebody's own values
 		}
 		text, err := os.ReadFile(path)
 		if err != nil {
