@@ -73,7 +73,7 @@ func run(ctx context.Context, s *service.Service, c *config.Config) error {
 	router, stop := routes(ctx, s, c.Route, nc, js)
 	defer stop()
 	handler := webhook.New(webhook.Options{
-		Sources: sources, Publisher: queue.NewPublisher(nc, js), Router: router, Ready: s.Ready, MaxBody: c.Webhook.MaxBody,
+		Sources: sources, Publisher: queue.NewPublisher(nc, js), Router: router, Ready: s.Ready, Serving: s.Serving, MaxBody: c.Webhook.MaxBody,
 		AckTimeout: c.Webhook.AckTimeout, Participants: c.Webhook.Profile.Participants, Now: time.Now, Log: s.Log,
 		Registry: s.Registry,
 	})

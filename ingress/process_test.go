@@ -139,7 +139,19 @@ func (p *ingress) ready() *ingress {
 // get asks the admin address.
 func (p *ingress) get(path string) (int, string) {
 	p.t.Helper()
-	resp, err := http.Get(p.admin + path)
+	return p.ask(p.admin + path)
+}
+
+// health asks the address of webhooks, as a load balancer does.
+func (p *ingress) health() (int, string) {
+	p.t.Helper()
+	code, body := p.ask(p.url + "/readyz")
+	return code, strings.TrimSpace(body)
+}
+
+func (p *ingress) ask(address string) (int, string) {
+	p.t.Helper()
+	resp, err := http.Get(address)
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -277,6 +277,9 @@ func TestNATSAwayAtStartIsWaitedFor(t *testing.T) {
 		if code, _ := p.get("/livez"); code != http.StatusOK {
 			t.Errorf("%s: livez %d", state, code)
 		}
+		if code, body := p.health(); code != http.StatusServiceUnavailable || body != `{"ready":false}` {
+			t.Errorf("%s: a load balancer is told %d %s", state, code, body)
+		}
 	}
 	refused("NATS away", "not connected")
 	waiting := regexp.MustCompile(`"waiting_for":\[.*"nats: not connected`)
@@ -285,6 +288,9 @@ func TestNATSAwayAtStartIsWaitedFor(t *testing.T) {
 	refused("not provisioned", "reconciler provision")
 	provision(t, js, 1<<20)
 	p.ready()
+	if code, body := p.health(); code != http.StatusOK || body != `{"ready":true}` {
+		t.Errorf("ready: a load balancer is told %d %s", code, body)
+	}
 	if a := p.webhook(body("rec-1", "")); a.Code != "accepted" {
 		t.Errorf("got %d %s", a.status, a.Code)
 	}

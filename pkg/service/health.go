@@ -88,6 +88,10 @@ func (h *health) Ready(ctx context.Context) bool {
 	return err == nil && r.Ready
 }
 
+// Serving reports what /readyz says: whether new work should be sent here. It is Ready, and false as soon as the program
+// stops.
+func (h *health) Serving(ctx context.Context) bool { return !h.stopping.Load() && h.Ready(ctx) }
+
 // report returns a recent report, waiting for one if need be until ctx ends.
 func (h *health) report(ctx context.Context) (report, error) {
 	e := h.current()

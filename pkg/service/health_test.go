@@ -100,6 +100,18 @@ func TestADetailThatFailsDecidesNothing(t *testing.T) {
 	}
 }
 
+func TestAStoppingProgramIsReadyForWhatItHoldsAndForNothingNew(t *testing.T) {
+	h := newTestHealth()
+	h.Check("nats", true, func(context.Context) error { return nil })
+	if !h.Serving(t.Context()) {
+		t.Error("ready, but nothing should be sent")
+	}
+	h.stopping.Store(true)
+	if h.Serving(t.Context()) || !h.Ready(t.Context()) {
+		t.Errorf("stopping: serving %v, ready %v", h.Serving(t.Context()), h.Ready(t.Context()))
+	}
+}
+
 func TestLivezFailsWithItsChecks(t *testing.T) {
 	h := newTestHealth()
 	var broken atomic.Bool

@@ -53,6 +53,7 @@ type Options struct {
 	Publisher    Publisher
 	Router       Router
 	Ready        func(context.Context) bool // whether the stream is as it should be
+	Serving      func(context.Context) bool // the same, and false from the first moment of a stop: for health checks
 	MaxBody      settings.Bytes
 	AckTimeout   time.Duration
 	Participants profile.Participants
@@ -64,21 +65,26 @@ type Options struct {
 // Handler answers webhooks. It is safe for concurrent use.
 type Handler struct {
 	Options
-	metrics     *metrics
-	bodyTimeout time.Duration
-	gate        *gate
+	metrics      *metrics
+	bodyTimeout  time.Duration
+	readyTimeout time.Duration
+	gate         *gate
 }
 
 // New returns a Handler.
 func New(o Options) *Handler {
 	return &Handler{
-		Options: o, metrics: newMetrics(o.Registry, o.Sources), bodyTimeout: bodyTimeout,
+		Options: o, metrics: newMetrics(o.Registry, o.Sources), bodyTimeout: bodyTimeout, readyTimeout: readyTimeout,
 		gate: &gate{maxWaiting: maxWaiting, maxHeld: max(maxHeld, 4*int64(o.MaxBody))},
 	}
 }
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if asksReady(r) {
+		h.serveReady(w, r)
+		return
+	}
 	started := h.Now()
 	source, known := h.source(r)
 	out := outcome{code: UnknownSource, detail: "send webhooks to " + Path + "<source>, with a source that is set up"}

@@ -53,6 +53,7 @@ type fixture struct {
 	*Handler
 	published *published
 	ready     atomic.Bool
+	serving   atomic.Bool
 	registry  *prometheus.Registry
 	logs      *observer.ObservedLogs
 }
@@ -70,6 +71,7 @@ func newFixture(t *testing.T) *fixture {
 			"emea":    config.NewSource("emea", config.None),
 		},
 		Publisher: f.published, Router: routed(queue.Both), Ready: func(context.Context) bool { return f.ready.Load() }, MaxBody: 4096, AckTimeout: 200 * time.Millisecond,
+		Serving:      func(context.Context) bool { return f.serving.Load() },
 		Participants: profile.ParticipantsFull, Now: time.Now, Log: zap.New(core), Registry: f.registry,
 	})
 	return f

@@ -6,9 +6,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/twinreel/twinreel/deploy/check/internal/repo"
@@ -20,6 +22,9 @@ type Tool struct {
 	Package string // its import path
 	Version string
 	Tags    string // build tags, comma-separated: what leaves out parts that nobody here needs; "" for none
+	// Replace are modules to be taken in a version of their own, path to version, where the tool's go.mod replaces them by folders
+	// that its module does not contain: `go install` refuses such a tool.
+	Replace map[string]string
 }
 
 // Path builds the tool where it was not built before, and returns its path.
@@ -39,12 +44,37 @@ func (t Tool) Path(ctx context.Context) (string, error) {
 		return path, nil
 	}
 	fmt.Fprintf(os.Stderr, "building %s %s (once) …\n", t.Name, t.Version)
+	if len(t.Replace) > 0 {
+		return path, t.buildApart(ctx, dir)
+	}
 	cmd := exec.CommandContext(ctx, "go", "install", "-tags="+t.Tags, t.Package+"@"+t.Version)
 	cmd.Env = append(os.Environ(), "GOBIN="+dir, "GOWORK=off", "GOFLAGS=")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build %s %s: %w\n%s", t.Name, t.Version, err, out)
 	}
 	return path, nil
+}
+
+// buildApart builds the tool, which is a module's root, from a module that requires nothing else and says what is replaced.
+func (t Tool) buildApart(ctx context.Context, dir string) error {
+	at, err := os.MkdirTemp("", "build-"+t.Name)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(at) }()
+	mod := fmt.Sprintf("module build\n\ngo 1.24\n\nrequire %s %s\n", t.Package, t.Version)
+	for _, path := range slices.Sorted(maps.Keys(t.Replace)) {
+		mod += fmt.Sprintf("\nreplace %s => %s %s\n", path, path, t.Replace[path])
+	}
+	if err := os.WriteFile(filepath.Join(at, "go.mod"), []byte(mod), 0o600); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags="+t.Tags, "-o", filepath.Join(dir, t.Name), t.Package)
+	cmd.Dir, cmd.Env = at, append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=mod")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build %s %s: %w\n%s", t.Name, t.Version, err, out)
+	}
+	return nil
 }
 
 // Module is another project's sources, by their version and checksum.
