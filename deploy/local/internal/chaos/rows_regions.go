@@ -190,11 +190,15 @@ func loseRegion(ctx context.Context, b *bed) error {
 	if err := pause(ctx, 10*time.Second); err != nil {
 		return err
 	}
-	d.end(b)
+	d.finish(b)
 	if err := second.rest(ctx); err != nil {
 		return err
 	}
 	b.see("the second region was at rest %s after the loss", seconds(time.Since(died)))
+	if err := second.measureLoss(ctx, d, died, fmt.Sprintf("region %s; %d of the %d recordings answered there had not come over", first.at.Name, behind, len(answered))); err != nil {
+		return err
+	}
+	b.loss = second.loss
 	if err := second.holds(ctx, answered, came); err != nil {
 		return err
 	}
@@ -213,7 +217,7 @@ func loseRegion(ctx context.Context, b *bed) error {
 	if err := b.bothInStep(ctx, first, second, key); err != nil {
 		return err
 	}
-	b.see("both in step %s after the first returned", seconds(time.Since(back)))
+	b.loss.Whole = time.Since(back)
 	return nil
 }
 
