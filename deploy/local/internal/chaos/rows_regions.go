@@ -32,7 +32,7 @@ func regionRows() []Row {
 			play: loseRegion,
 		},
 		{
-			Name: "regions-told-twice", Group: "Regions", on: alone, manual: true, unproven: true, servers: onRegions, settings: regionSettings(),
+			Name: "regions-told-twice", Group: "Regions", Short: true, on: alone, manual: true, unproven: true, servers: onRegions, settings: regionSettings(),
 			Injected: "two regions; each webhook sent to both at the same time",
 			Seen:     "one version, the same sidecar in both stores; each region has looked at all that the other accepted",
 			play:     tellBoth,
