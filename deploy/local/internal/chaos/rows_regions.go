@@ -71,16 +71,16 @@ type region struct {
 	at *stack.Region
 }
 
-// openRegions starts both fleets.
-func (b *bed) openRegions(ctx context.Context) (first, second *region, err error) {
+// openRegions starts both fleets, and a balancer before their ingresses.
+func (b *bed) openRegions(ctx context.Context) (first, second *region, lb *balancer, err error) {
 	other, err := b.beside(ctx, b.regions.West)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	first, second = &region{b, b.regions.East}, &region{other, b.regions.West}
 	for _, r := range []*region{first, second} {
 		if err := r.provision(ctx); err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		r.queue.peers = true
 	}
@@ -90,7 +90,15 @@ func (b *bed) openRegions(ctx context.Context) (first, second *region, err error
 		both.Go(func() { errs[i] = r.startPrograms(ctx) })
 	}
 	both.Wait()
-	return first, second, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return nil, nil, nil, err
+	}
+	if lb, err = newBalancer(first.ingress, second.ingress); err != nil {
+		return nil, nil, nil, err
+	}
+	b.closers = append(b.closers, lb.close)
+	b.platform.SetIngressURL(lb.url)
+	return first, second, lb, eventually(ctx, 10*time.Second, "both ingresses are there", lb.has(2))
 }
 
 // beside opens a bed on another region, for the same platform.
@@ -154,18 +162,12 @@ func (r *region) comeOver(ctx context.Context) (map[string]int, error) {
 
 // loseRegion kills the first of two regions for good in the middle of a burst, and much later lets it return.
 func loseRegion(ctx context.Context, b *bed) error {
-	first, second, err := b.openRegions(ctx)
-	if err != nil {
-		return err
-	}
-	lb, err := newBalancer(first.ingress, second.ingress)
+	first, second, lb, err := b.openRegions(ctx)
 	if err != nil {
 		return err
 	}
 	lb.inOrder = true // as a name that leads to the second region only while the first is not ready
-	b.closers = append(b.closers, lb.close)
-	b.platform.SetIngressURL(lb.url)
-	if err := errors.Join(eventually(ctx, 10*time.Second, "both ingresses are there", lb.has(2)), b.warm(ctx)); err != nil {
+	if err := b.warm(ctx); err != nil {
 		return err
 	}
 	if err := b.send(ctx, 2*few); err != nil {
@@ -266,17 +268,8 @@ func (r *region) inStep(ctx context.Context, key string) error {
 
 // tellBoth sends every webhook to both regions at the same time.
 func tellBoth(ctx context.Context, b *bed) error {
-	first, second, err := b.openRegions(ctx)
+	first, second, _, err := b.openRegions(ctx)
 	if err != nil {
-		return err
-	}
-	lb, err := newBalancer(first.ingress, second.ingress)
-	if err != nil {
-		return err
-	}
-	b.closers = append(b.closers, lb.close)
-	b.platform.SetIngressURL(lb.url)
-	if err := eventually(ctx, 10*time.Second, "both ingresses are there", lb.has(2)); err != nil {
 		return err
 	}
 	recordings, _, err := b.platform.Mixture(4*few, largest, 1, 5)
@@ -298,17 +291,11 @@ func tellBoth(ctx context.Context, b *bed) error {
 
 // cutRegions cuts the line between the regions under load.
 func cutRegions(ctx context.Context, b *bed) error {
-	first, second, err := b.openRegions(ctx)
+	first, second, _, err := b.openRegions(ctx)
 	if err != nil {
 		return err
 	}
-	lb, err := newBalancer(first.ingress, second.ingress)
-	if err != nil {
-		return err
-	}
-	b.closers = append(b.closers, lb.close)
-	b.platform.SetIngressURL(lb.url)
-	if err := errors.Join(eventually(ctx, 10*time.Second, "both ingresses are there", lb.has(2)), b.warm(ctx)); err != nil {
+	if err := b.warm(ctx); err != nil {
 		return err
 	}
 	key, err := auditKey(ctx, first)
