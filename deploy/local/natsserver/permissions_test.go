@@ -62,10 +62,10 @@ func TestARegionMayMirrorAndNoMore(t *testing.T) {
 	forbidden := api("STREAM.PURGE.RECORDINGS", "STREAM.DELETE.AUDIT", "STREAM.UPDATE.KV_twinreel-digests", "STREAM.MSG.DELETE.RECORDINGS", "STREAM.MSG.GET.RECORDINGS",
 		"CONSUMER.DELETE.RECORDINGS.primary", "CONSUMER.MSG.NEXT.RECORDINGS.primary", "CONSUMER.CREATE.RECORDINGS_DLQ.mine", "CONSUMER.CREATE.KV_twinreel-leases.mine", "META.LEADER.STEPDOWN")
 	for _, subject := range append(forbidden, "recordings.completed.both", "recordings.redrive.primary", "audit.stored.primary", "$KV.twinreel-digests.x", "$KV.twinreel-tombstones.x",
-		"$JS.ACK.RECORDINGS.primary.1.1.1.1.0") {
+		"$JS.ACK.RECORDINGS.primary.1.1.1.1.0", "_INBOX.ingress.x", "_INBOX.worker-primary.x") { // what is acknowledged there would be taken for stored
 		c.refused(t, "publish to "+subject, func(nc *nats.Conn) error { return nc.Publish(subject, []byte("{}")) })
 	}
-	for _, subject := range []string{">", "recordings.>", "audit.>", "$KV.>", "$JS.API.>", "$SYS.>"} {
+	for _, subject := range []string{">", "recordings.>", "audit.>", "$KV.>", "$JS.API.>", "$SYS.>", "_INBOX.>", "_INBOX.ingress.>", "_INBOX.worker-backup.>"} {
 		c.refused(t, "subscribe to "+subject, func(nc *nats.Conn) error {
 			_, err := nc.SubscribeSync(subject)
 			return err
@@ -74,13 +74,13 @@ func TestARegionMayMirrorAndNoMore(t *testing.T) {
 	notOverTheLink(t, r)
 }
 
-// notOverTheLink has somebody who may do everything in one region try to harm the other's streams, and to say what they take.
+// notOverTheLink has somebody who may do everything in one region, and is answered as a reconciler, try to harm the other's streams, and to say what they take.
 func notOverTheLink(t *testing.T, r *stack.Regions) {
 	t.Helper()
 	whole := func(at *stack.Region) *client {
 		a := at.World.NATS
 		a.Logins = map[string]stack.Login{"all": {User: a.User, Password: a.Password}}
-		return connect(t, a, "all", "all")
+		return connect(t, a, "all", "reconciler")
 	}
 	east, west := whole(r.East), whole(r.West)
 	sizes := queue.Sizes{Recordings: 1 << 30, Letters: 1 << 30, Audit: 1 << 30, MaxAge: time.Hour}

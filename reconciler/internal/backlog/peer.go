@@ -18,6 +18,7 @@ const heardWithin = 15 * time.Second
 // Peer looks how far the mirrors of the other region are. It is safe for concurrent use.
 type Peer struct {
 	js      jetstream.JetStream
+	of      queue.Peer
 	streams []string
 
 	mu   sync.Mutex
@@ -26,7 +27,7 @@ type Peer struct {
 
 // NewPeer returns who looks at the mirrors of that peer. What it has not seen in step yet lags since now.
 func NewPeer(js jetstream.JetStream, of queue.Peer) *Peer {
-	p := &Peer{js: js, streams: of.Streams(), last: map[string]time.Time{}}
+	p := &Peer{js: js, of: of, streams: of.Streams(), last: map[string]time.Time{}}
 	for _, s := range p.streams {
 		p.last[s] = time.Now()
 	}
@@ -55,13 +56,33 @@ func (p *Peer) Mirrors(ctx context.Context, now time.Time) ([]Mirror, error) {
 			return nil, fmt.Errorf("stream %s is no mirror", name)
 		}
 		one := Mirror{Stream: name, Behind: info.Lag}
-		if info.Lag == 0 && info.Active >= 0 && info.Active < heardWithin {
+		if info.Lag == 0 && info.Active >= 0 && info.Active < heardWithin && p.follows(ctx, name, s.CachedInfo().State.LastSeq) {
 			p.last[name] = now
 		}
 		one.LagSeconds = now.Sub(p.last[name]).Seconds()
 		out = append(out, one)
 	}
 	return out, nil
+}
+
+// follows reports whether the mirror, which holds messages up to last, is still of the stream that is at home now: one that began
+// anew there sends it nothing until it is as long as the old one was, and the server takes the mirror to be in step meanwhile.
+func (p *Peer) follows(ctx context.Context, mirror string, last uint64) bool {
+	var name string
+	switch mirror {
+	case queue.PeerRecordings:
+		name = queue.Recordings
+	case queue.PeerAudit:
+		name = queue.Audit
+	default:
+		return true // a bucket's: nobody here may ask for it at home, and it began anew with the others
+	}
+	home, err := p.of.JetStream(p.js)
+	if err != nil {
+		return false
+	}
+	s, err := home.Stream(ctx, name)
+	return err == nil && s.CachedInfo().State.LastSeq >= last
 }
 
 // Waiting adds to each tier what it has still to look at of the other region's events.

@@ -69,3 +69,74 @@ func TestHowFarTheMirrorsAre(t *testing.T) {
 		}
 	}
 }
+
+// given a region that came back with empty disks, which its old mirror does not follow, then the mirror is not told to be in step.
+func TestAMirrorOfWhatBeganAnewIsNotInStep(t *testing.T) {
+	pnc, pjs := testenv.Peer(t, account)
+	_, js := testenv.Account(t, account)
+	sizes := queue.Sizes{Recordings: 16 << 20, Letters: 4 << 20, Audit: 4 << 20, MaxAge: time.Hour}
+	provision := func() {
+		if _, err := queue.Provision(t.Context(), pjs, sizes, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	publish := func(ids ...string) {
+		for _, id := range ids {
+			e := event.New(event.Data{RecordingID: id, Source: "default", Media: event.Media{URL: "https://cdn.example.com/a", Format: "wav"}}, id, time.Now())
+			if _, err := queue.NewPublisher(pnc, pjs).Completed(t.Context(), queue.Both, e, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	provision()
+	of := queue.Peer{Domain: testenv.PeerDomain}
+	if _, err := (queue.Topology{Sizes: sizes, Replicas: 1, Peer: of}).Provision(t.Context(), js); err != nil {
+		t.Fatal(err)
+	}
+	publish("rec-1", "rec-2", "rec-3", "rec-4")
+	p := NewPeer(js, of)
+	look := func() Mirror {
+		all, err := p.Mirrors(t.Context(), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all[0]
+	}
+	for deadline := time.Now().Add(60 * time.Second); ; <-time.After(20 * time.Millisecond) {
+		s, err := js.Stream(t.Context(), queue.PeerRecordings)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.CachedInfo().State.LastSeq == 4 && look().LagSeconds == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the mirror is not in step")
+		}
+	}
+	if err := pjs.DeleteStream(t.Context(), queue.Recordings); err != nil {
+		t.Fatal(err)
+	}
+	provision()
+	publish("rec-5")
+	began := time.Now()
+	for deadline := began.Add(60 * time.Second); ; <-time.After(20 * time.Millisecond) { // until its server has heard of the new one
+		s, err := js.Stream(t.Context(), queue.PeerRecordings)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := s.CachedInfo()
+		if i.State.LastSeq != 4 {
+			t.Fatal("it follows what began anew")
+		}
+		if m := i.Mirror; m.Lag == 0 && m.Active >= 0 && m.Active < time.Since(began)-time.Second {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("its server has not heard of the new one: %+v", i.Mirror)
+		}
+	}
+	if m := look(); m.LagSeconds == 0 {
+		t.Errorf("a mirror of what is no longer there is in step: %+v", m)
+	}
+}

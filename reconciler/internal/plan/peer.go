@@ -31,11 +31,10 @@ const peerLook = 200 * time.Millisecond
 func (p *Peer) CaughtUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, p.Wait)
 	defer cancel()
-	there, err := p.Home.Stream(ctx, queue.Recordings)
+	want, err := p.accepted(ctx)
 	if err != nil {
-		return fault.New(fault.Unavailable, fault.Queue, "ask the other region what it has accepted", err)
+		return err
 	}
-	want := there.CachedInfo().State.LastSeq
 	for {
 		here, err := p.Own.Stream(ctx, queue.PeerRecordings)
 		if err != nil {
@@ -43,7 +42,10 @@ func (p *Peer) CaughtUp(ctx context.Context) error {
 		}
 		have := here.CachedInfo().State.LastSeq
 		if have >= want {
-			return nil
+			if want, err = p.accepted(ctx); err == nil && want < have {
+				err = fault.New(fault.Unavailable, fault.Queue, "read stream "+queue.PeerRecordings, fmt.Errorf("it holds %d events and the other region %d: that began anew, and is not followed", have, want))
+			}
+			return err
 		}
 		select {
 		case <-ctx.Done():
@@ -51,6 +53,15 @@ func (p *Peer) CaughtUp(ctx context.Context) error {
 		case <-time.After(peerLook):
 		}
 	}
+}
+
+// accepted is the sequence of the last event that the peer has accepted.
+func (p *Peer) accepted(ctx context.Context) (uint64, error) {
+	there, err := p.Home.Stream(ctx, queue.Recordings)
+	if err != nil {
+		return 0, fault.New(fault.Unavailable, fault.Queue, "ask the other region what it has accepted", err)
+	}
+	return there.CachedInfo().State.LastSeq, nil
 }
 
 // errNoMirror says that the peer's mirrors are not there.

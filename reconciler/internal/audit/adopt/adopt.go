@@ -70,9 +70,9 @@ func messageID(m scan.Message) string {
 	return fmt.Sprintf("adopted/%s/%d", m.Stored.UTC().Format("20060102T150405.000000000Z"), m.Sequence)
 }
 
-// sealed finds the epoch of which the mirror is the stream, and how far it is sealed in any store: the one whose last sealed
-// leaf is a message of the mirror, byte for byte. Which of the sealed logs is whose nobody else says once
-// its region is gone.
+// sealed finds the epoch of which the mirror is the stream, and how far it is sealed in any store: the one whose last leaf that can
+// have come over is a message of the mirror, byte for byte. Which of the sealed logs is whose nobody else says once its region is
+// gone. More may be sealed than has come over, where the line was cut before the region was lost.
 func (a *Adopter) sealed(ctx context.Context, mirror jetstream.Stream) (found epoch.ID, size uint64, err error) {
 	epochs, err := a.Log.Copies(ctx)
 	if err != nil {
@@ -92,13 +92,17 @@ func (a *Adopter) sealed(ctx context.Context, mirror jetstream.Stream) (found ep
 	return found, size, nil
 }
 
-// same says that the last leaf of a copy is the mirror's message of its sequence.
+// same says that the last leaf of a copy, or the one where the mirror ends, is the mirror's message of its sequence.
 func (a *Adopter) same(ctx context.Context, mirror jetstream.Stream, c audit.Copy) (bool, error) {
-	lines, first, err := tree.Lines(ctx, c.Reader, c.Epoch, c.Size-1, c.Size)
+	at := min(c.Size, int64(mirror.CachedInfo().State.LastSeq))
+	if at < 1 {
+		return false, nil
+	}
+	lines, first, err := tree.Lines(ctx, c.Reader, c.Epoch, at-1, c.Size)
 	if err != nil {
 		return false, err
 	}
-	m, err := mirror.GetMsg(ctx, uint64(c.Size))
+	m, err := mirror.GetMsg(ctx, uint64(at))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return false, nil
 	}
@@ -106,5 +110,5 @@ func (a *Adopter) same(ctx context.Context, mirror jetstream.Stream, c audit.Cop
 		return false, fault.New(fault.Unavailable, fault.Audit, "read stream "+queue.PeerAudit, err)
 	}
 	was := leaf.Leaf{Sequence: m.Sequence, Subject: m.Subject, Stored: m.Time.UTC(), MsgID: m.Header.Get(jetstream.MsgIDHeader), Body: m.Data}
-	return bytes.Equal(was.Line(), lines[c.Size-1-first]), nil
+	return bytes.Equal(was.Line(), lines[at-1-first]), nil
 }

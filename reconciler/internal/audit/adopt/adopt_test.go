@@ -131,6 +131,61 @@ func TestWhatALostRegionHadNotSealedIsTakenOver(t *testing.T) {
 	}
 }
 
+// given a region that went on sealing while the line was cut, and was lost then, so that more of its log is sealed than has come
+// over, then nothing is taken over: all that is here is sealed there.
+func TestALogThatIsSealedBeyondTheMirrorIsNotTakenOver(t *testing.T) {
+	pnc, pjs := testenv.Peer(t, account)
+	nc, js := testenv.Account(t, account)
+	sizes := queue.Sizes{Recordings: 16 << 20, Letters: 4 << 20, Audit: 16 << 20, MaxAge: time.Hour}
+	if _, err := queue.Provision(t.Context(), pjs, sizes, 1); err != nil {
+		t.Fatal(err)
+	}
+	lost, here := region{t, pjs, queue.NewPublisher(pnc, pjs)}, region{t, js, queue.NewPublisher(nc, js)}
+	if _, err := queue.Provision(t.Context(), js, sizes, 1); err != nil {
+		t.Fatal(err)
+	}
+	stores := map[tier.Tier]*memstore.Store{tier.Primary: memstore.New("p"), tier.Backup: memstore.New("b")}
+	keys, _ := audittest.Keys(t)
+	lost.stored("old-1", "old-2", "old-3")
+	came := cutMirror(t, pjs, js, lost.audited())
+	lost.stored("later-1", "later-2")
+	lost.seal(stores, keys)
+
+	log := &audit.Log{Keys: keys, Stores: map[tier.Tier]objstore.Reader{tier.Primary: stores[tier.Primary], tier.Backup: stores[tier.Backup]}}
+	home, err := pjs.Stream(t.Context(), queue.Audit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := (&adopt.Adopter{JS: js, Publisher: here.publisher, Log: log, DryRun: true}).Run(t.Context())
+	if err != nil || r.Epoch != epoch.Of(home.CachedInfo().Created) || r.Held != came || r.Adopted != 0 {
+		t.Errorf("%+v, %v; want nothing of the %d messages that came over", r, err, came)
+	}
+}
+
+// cutMirror returns once AUDIT_PEER holds the peer's AUDIT up to last, and holds nothing that comes after.
+func cutMirror(t *testing.T, pjs, js jetstream.JetStream, last uint64) uint64 {
+	t.Helper()
+	s, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
+		Name: queue.PeerAudit, AllowDirect: true, MaxMsgs: int64(last), Discard: jetstream.DiscardNew,
+		Mirror: &jetstream.StreamSource{Name: queue.Audit, External: &jetstream.ExternalStream{APIPrefix: "$JS." + testenv.PeerDomain + ".API"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(60 * time.Second); ; <-time.After(20 * time.Millisecond) {
+		info, err := s.Info(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.State.LastSeq == last {
+			return last
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the log does not come over")
+		}
+	}
+}
+
 // given no mirror, then it says what is not set.
 func TestWithoutAMirrorThereIsNothingToTakeOver(t *testing.T) {
 	_, js := testenv.Account(t, account)

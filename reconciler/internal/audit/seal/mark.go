@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -72,7 +73,7 @@ func (s *Sealer) publish(ctx context.Context, e epoch.ID, created time.Time, end
 		if err != nil {
 			return err
 		}
-		if reason = tree.After(before); reason != "" && !s.goesOn(ctx, before.Epoch) {
+		if reason = tree.After(before); reason != "" && !s.goesOn(ctx, e, before.Epoch) {
 			s.Metrics.epoch()
 			s.Log.Error("the AUDIT stream was made anew: a new epoch of the audit log begins; what was not sealed of the old stream is lost",
 				zap.String("epoch", string(e)), zap.String("follows", before.String()))
@@ -84,14 +85,24 @@ func (s *Sealer) publish(ctx context.Context, e epoch.ID, created time.Time, end
 	})
 }
 
-// goesOn reports whether the epoch is of the peer region's stream, which goes on beside ours: the new epoch is then the first of
-// this region, and nothing is lost. Where that cannot be asked it is not so.
-func (s *Sealer) goesOn(ctx context.Context, e epoch.ID) bool {
+// goesOn reports whether the epoch before e is of the peer region's stream, which goes on beside ours, and the only one: then e is
+// the first of this region, and nothing is lost. Any other may be of a stream of ours that was lost: no log says whose it is. Where
+// that cannot be asked it is not so.
+func (s *Sealer) goesOn(ctx context.Context, e, before epoch.ID) bool {
 	if s.Peer == nil {
 		return false
 	}
 	stream, err := s.Peer.Stream(ctx, queue.Audit)
-	return err == nil && epoch.Of(stream.CachedInfo().Created) == e
+	if err != nil || epoch.Of(stream.CachedInfo().Created) != before {
+		return false
+	}
+	for _, store := range s.Stores {
+		list, err := audit.Epochs(ctx, store.Reader)
+		if err != nil || slices.ContainsFunc(list, func(one epoch.ID) bool { return one != e && one != before }) {
+			return false
+		}
+	}
+	return true
 }
 
 // predecessor returns the last checkpoint of the epoch before, by what both stores say; by one alone only when the other has

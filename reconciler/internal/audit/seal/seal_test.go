@@ -280,6 +280,33 @@ func TestTheLogOfASecondRegionBeginsWithoutAlarm(t *testing.T) {
 	}
 }
 
+// given a region whose stream is made anew, when the other region's log, which goes on, began after the old stream's, then
+// somebody is alarmed all the same: what was not sealed of the old stream is lost.
+func TestAStreamMadeAnewBesideASecondRegionRaisesTheAlarm(t *testing.T) {
+	const shared = "test40"
+	pnc, pjs := testenv.Peer(t, shared)
+	nc, js := testenv.Account(t, shared)
+	w := worldOn(t, nc, js)
+	w.many(10)
+	w.seals(w.sealer())
+	other := worldOn(t, pnc, pjs)
+	other.stores, other.keys = w.stores, w.keys
+	other.many(10)
+	other.seals(other.sealer())
+
+	w.stream(0)
+	w.many(10)
+	s := w.sealer()
+	var err error
+	if s.Peer, err = (queue.Peer{Domain: testenv.PeerDomain}).JetStream(js); err != nil {
+		t.Fatal(err)
+	}
+	w.seals(s)
+	if a := w.alarms(); len(a) != 1 {
+		t.Errorf("alarms: %v, want one", a)
+	}
+}
+
 func TestNoMarkIsPublishedBeforeItIsTime(t *testing.T) {
 	w := newWorld(t)
 	s := w.sealer()
