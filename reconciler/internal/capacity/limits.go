@@ -231,7 +231,7 @@ func deployed() []rule {
 			redisMemory, func(_ Load, p Plan) float64 { return float64(p.Redis.Memory) },
 		},
 		{
-			"temporary files of a full run", Deployment, Bytes, "sizeLimit of /tmp, deploy/kubernetes/base/reconciler.yaml", "sizeLimit and ephemeral-storage to {need}, or TMPDIR on a volume of that size",
+			"temporary files of a full run", Deployment, Bytes, "sizeLimit of /tmp, deploy/kubernetes/base/reconciler/reconciler.yaml", "sizeLimit and ephemeral-storage to {need}, or TMPDIR on a volume of that size",
 			reconcileDisk, func(_ Load, p Plan) float64 { return float64(p.Disk) },
 		},
 	}
