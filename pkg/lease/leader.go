@@ -35,6 +35,7 @@ type Leader struct {
 	js                 jetstream.JetStream
 	instance           string
 	log                *zap.Logger
+	standby            bool
 	life, renew, retry time.Duration
 
 	mu     sync.Mutex
@@ -46,12 +47,16 @@ type Leader struct {
 type leaderValue struct {
 	Instance string    `json:"instance"`
 	Since    time.Time `json:"since"` // of this term, UTC
+	Standby  bool      `json:"standby,omitempty"`
 }
 
 // NewLeader returns a Leader that does not lead before Run runs. instance is this process and no other.
 func NewLeader(js jetstream.JetStream, instance string, log *zap.Logger) *Leader {
 	return &Leader{js: js, instance: instance, log: log, life: leaderLife, renew: leaderRenew, retry: leaderRetry}
 }
+
+// Stand has this instance lead only while no other does that is no standby: such a one takes the lead from it at once.
+func (l *Leader) Stand() { l.standby = true }
 
 // Run takes the lead whenever nobody has it, until ctx ends. While this instance leads, lead runs; its context ends when
 // the lease is lost, cannot be renewed, or ctx ends, and then it returns soon. The lease is given back once it has.
@@ -96,7 +101,7 @@ func (l *Leader) win(ctx context.Context) (*term, bool) {
 		l.trouble(err)
 		return nil, false
 	}
-	value, _ := json.Marshal(leaderValue{l.instance, time.Now().UTC()}) // it cannot fail
+	value, _ := json.Marshal(leaderValue{l.instance, time.Now().UTC(), l.standby}) // it cannot fail
 	t := &term{kv: kv, value: value, until: time.Now().Add(l.life)}
 	t.revision, err = kv.Create(ctx, leaderKey, value)
 	if errors.Is(err, jetstream.ErrKeyExists) {
@@ -110,7 +115,8 @@ func (l *Leader) win(ctx context.Context) (*term, bool) {
 	return t, true
 }
 
-// known looks who leads. An entry of our own is one whose acknowledgement was lost: it is renewed, and held.
+// known looks who leads. An entry of our own is one whose acknowledgement was lost: it is renewed, and held. From a standby the
+// lead is taken: its next renewal tells it.
 func (l *Leader) known(ctx context.Context, t *term) bool {
 	e, err := t.kv.Get(ctx, leaderKey)
 	if err != nil {
@@ -119,7 +125,7 @@ func (l *Leader) known(ctx context.Context, t *term) bool {
 	}
 	var v leaderValue
 	_ = json.Unmarshal(e.Value(), &v) // what cannot be read is another's
-	if v.Instance != l.instance {
+	if v.Instance != l.instance && (l.standby || !v.Standby) {
 		l.know(v.Instance)
 		return false
 	}

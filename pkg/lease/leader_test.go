@@ -30,9 +30,12 @@ type candidate struct {
 }
 
 // stand lets an instance try to lead.
-func stand(t *testing.T, js jetstream.JetStream, name string, life time.Duration) *candidate {
+func stand(t *testing.T, js jetstream.JetStream, name string, life time.Duration, set ...func(*Leader)) *candidate {
 	t.Helper()
 	c := &candidate{Leader: NewLeader(js, name, zap.NewNop())}
+	for _, f := range set {
+		f(c.Leader)
+	}
 	c.life, c.renew, c.retry = life, life/4, life/20
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
@@ -69,6 +72,27 @@ func TestOneLeadsAndTheOtherTakesOverAtOnceWhenItStops(t *testing.T) {
 	if json.Unmarshal(term.value, &v) != nil || v.Instance != "b" || b.Check(t.Context()) != nil {
 		t.Errorf("got %s", term.value)
 	}
+}
+
+// given a standby that leads, when another comes that is none, then that one leads, and the standby stops; another standby waits;
+// and when it ends the standby leads again.
+func TestAStandbyLeadsOnlyWhileNobodyElseDoes(t *testing.T) {
+	js := bucket(t, time.Minute) // nothing lapses here
+	first := stand(t, js, "first", 4*time.Second, (*Leader).Stand)
+	until(t, "the standby leads alone", first.leads.Load)
+	second := NewLeader(js, "second", zap.NewNop())
+	second.Stand()
+	if _, won := second.win(t.Context()); won {
+		t.Fatal("a standby takes the lead from another")
+	}
+	other := stand(t, js, "other", 4*time.Second)
+	until(t, "the other leads, and the standby does not", func() bool { return other.leads.Load() && !first.leads.Load() })
+	until(t, "the standby knows who leads", func() bool {
+		err := first.Check(t.Context())
+		return err != nil && err.Error() == "stands by; other leads"
+	})
+	other.stop()
+	until(t, "the standby leads again", first.leads.Load)
 }
 
 func TestALeaseIsRenewedPastItsLife(t *testing.T) {

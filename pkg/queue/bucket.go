@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -84,51 +83,23 @@ func (b *Bucket) Values(ctx context.Context, filter string) ([]Value, error) {
 	return values, nil
 }
 
-// ask puts the question and collects the answer: a message for each subject, then one that says that these were all.
+// ask puts the question and collects the answer: a message for each subject.
 func (b *Bucket) ask(ctx context.Context, filter string) ([]Value, error) {
-	question, err := json.Marshal(struct {
-		MultiLast []string `json:"multi_last"`
-	}{[]string{b.prefix() + filter}})
-	if err != nil {
-		return nil, err
-	}
-	inbox := b.nc.NewInbox()
-	sub, err := b.nc.SubscribeSync(inbox)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = sub.Unsubscribe() }()
-	if err := b.nc.PublishRequest("$JS.API.DIRECT.GET."+BucketStream(b.name), inbox, question); err != nil {
-		return nil, err
-	}
 	var out []Value
-	for {
-		msg, err := sub.NextMsgWithContext(ctx)
-		if err != nil {
-			return nil, err
+	question := struct {
+		MultiLast []string `json:"multi_last"`
+	}{[]string{b.prefix() + filter}}
+	more, err := directGet(ctx, b.nc, BucketStream(b.name), question, func(msg *nats.Msg) error {
+		v, there, err := b.value(msg)
+		if there {
+			out = append(out, v)
 		}
-		switch status := msg.Header.Get("Status"); status {
-		case "":
-			v, there, err := b.value(msg)
-			if err != nil {
-				return nil, err
-			}
-			if there {
-				out = append(out, v)
-			}
-		case "204":
-			if n := msg.Header.Get("Nats-Num-Pending"); n != "0" {
-				return nil, fmt.Errorf("the answer lacks %s keys", n)
-			}
-			return out, nil
-		case "404": // no key matches
-			return nil, nil
-		case "503":
-			return nil, nats.ErrNoResponders
-		default:
-			return nil, fmt.Errorf("answered %s %s", status, msg.Header.Get("Description"))
-		}
+		return err
+	})
+	if err == nil && more != "0" {
+		err = fmt.Errorf("the answer lacks %s keys", more)
 	}
+	return out, err
 }
 
 // value reads one message of an answer. there is false where it says that its key is gone.

@@ -59,7 +59,7 @@ func (l *PeerLog) Held(ctx context.Context, key string, since time.Time) (bool, 
 // shortHash names a recording in memory.
 func shortHash(key string) string { return event.HashKey(key)[:24] }
 
-// read takes in a batch, and reports whether there may be more.
+// read takes in a batch, and reports whether there is more.
 func (l *PeerLog) read(ctx context.Context) (more bool, err error) {
 	question := map[string]any{"next_by_subj": AuditSubject("*", l.tier.String()), "batch": peerBatch}
 	if l.next == 0 {
@@ -67,39 +67,8 @@ func (l *PeerLog) read(ctx context.Context) (more bool, err error) {
 	} else {
 		question["seq"] = l.next
 	}
-	body, err := json.Marshal(question)
-	if err != nil {
-		return false, err
-	}
-	inbox := l.nc.NewInbox()
-	sub, err := l.nc.SubscribeSync(inbox)
-	if err != nil {
-		return false, err
-	}
-	defer func() { _ = sub.Unsubscribe() }()
-	if err := l.nc.PublishRequest("$JS.API.DIRECT.GET."+PeerAudit, inbox, body); err != nil {
-		return false, err
-	}
-	for {
-		msg, err := sub.NextMsgWithContext(ctx)
-		if err != nil {
-			return false, err
-		}
-		switch status := msg.Header.Get("Status"); status {
-		case "":
-			if err := l.take(msg); err != nil {
-				return false, err
-			}
-		case "204":
-			return msg.Header.Get("Nats-Num-Pending") != "0", nil
-		case "404": // nothing from there on
-			return false, nil
-		case "503":
-			return false, nats.ErrNoResponders
-		default:
-			return false, fmt.Errorf("answered %s %s", status, msg.Header.Get("Description"))
-		}
-	}
+	left, err := directGet(ctx, l.nc, PeerAudit, question, l.take)
+	return left != "0", err
 }
 
 // take notes what an event says.

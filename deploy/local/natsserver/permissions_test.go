@@ -172,8 +172,10 @@ func api(requests ...string) (out []string) {
 
 // nobodys is what no program may do, but for provisioning the first of it.
 func nobodys() (out []string) {
-	for _, s := range []string{queue.Recordings, queue.DeadLetters, queue.Audit, "KV_" + queue.Digests, "KV_" + queue.Tiers, "KV_" + queue.Leases, "KV_" + queue.Tombstones, "KV_" + queue.Quarantine,
-		queue.PeerRecordings, queue.PeerAudit, "KV_" + queue.PeerDigests, "KV_" + queue.PeerTombstones} {
+	for _, s := range []string{
+		queue.Recordings, queue.DeadLetters, queue.Audit, "KV_" + queue.Digests, "KV_" + queue.Tiers, "KV_" + queue.Leases, "KV_" + queue.Tombstones, "KV_" + queue.Quarantine,
+		queue.PeerRecordings, queue.PeerAudit, "KV_" + queue.PeerDigests, "KV_" + queue.PeerTombstones,
+	} {
 		out = append(out, api("STREAM.UPDATE."+s, "STREAM.DELETE."+s, "STREAM.PURGE."+s)...)
 	}
 	return append(out, api("STREAM.CREATE.MINE", "STREAM.MSG.DELETE.RECORDINGS", "STREAM.MSG.DELETE.AUDIT", "STREAM.SNAPSHOT.RECORDINGS",

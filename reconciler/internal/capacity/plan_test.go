@@ -252,7 +252,7 @@ func TestTheManifestsGiveWhatIsPlannedWith(t *testing.T) {
 	for _, c := range []struct{ file, pattern, want string }{
 		{"components/keda/scale-by-backlog.yaml", `maxReplicaCount: (\d+)`, Grouped(mostWorkers)},
 		{"overlays/production/kustomization.yaml", `\{name: ingress, count: (\d+)\}`, Grouped(ingresses)},
-		{"base/reconciler.yaml", `emptyDir: \{sizeLimit: (\d+)Gi\}`, Grouped(reconcileDisk >> 30)},
+		{"base/reconciler/reconciler.yaml", `emptyDir: \{sizeLimit: (\d+)Gi\}`, Grouped(reconcileDisk >> 30)},
 		{"overlays/production/redis.yaml", `maxmemory (\d+)mb`, strings.ReplaceAll(Grouped(redisMemory>>20), ",", "")},
 		{"overlays/production/nats-values.yaml", `limits: \{memory: (\d+)Gi\}`, Grouped(natsMemory >> 30)},
 		{"overlays/production/nats-values.yaml", `maxSize: (\d+)Gi`, Grouped(natsDisk >> 30)},

@@ -26,6 +26,12 @@ type Run struct {
 
 	Reconcile Reconcile
 	Retention Retention
+	Lead      Lead
+}
+
+// Lead is who of several instances leads.
+type Lead struct {
+	Standby bool `env:"TWINREEL_STANDBY" envDefault:"false" meaning:"lead only while no other instance does that is no standby: of two regions, the reconciler that sits in its own"`
 }
 
 // Stores are the two stores, which the reconciler only reads, but for the audit log.

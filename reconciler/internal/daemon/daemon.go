@@ -115,6 +115,9 @@ func (p *parts) run(ctx context.Context) error {
 	}
 	p.Log.Info("serving the record API", zap.Stringer("addr", l.Addr()), zap.Bool("token", p.config.API.Token.IsSet()))
 	leader := lease.NewLeader(p.js, p.Instance, p.Log)
+	if p.config.Lead.Standby {
+		leader.Stand()
+	}
 	p.Check("leader", false, leader.Check)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()

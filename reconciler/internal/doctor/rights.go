@@ -109,12 +109,12 @@ func least(r Role, t tier.Tier) string {
 	case r == Reconciler && t == tier.Primary:
 		return "permit the reconciler s3:ListBucket, s3:ListBucketVersions, s3:GetBucketVersioning, s3:GetBucketObjectLockConfiguration, s3:GetEncryptionConfiguration, " +
 			"s3:GetLifecycleConfiguration, s3:GetBucketPublicAccessBlock, s3:GetBucketPolicyStatus and on objects s3:GetObject, s3:GetObjectVersion, s3:GetObjectTagging, " +
-			"s3:GetObjectAttributes, s3:GetObjectRetention; s3:PutObject on audit/* alone; and nothing else"
+			"s3:GetObjectVersionTagging; s3:PutObject on audit/* alone; and nothing else (deploy/terraform has it as code)"
 	case r == Reconciler:
 		return "give the reconciler an identity with the roles Storage Blob Data Reader and Storage Blob Delegator, and one that may add blobs under the condition that their path begins with audit/"
 	case t == tier.Primary:
-		return "permit worker-primary s3:ListBucket, s3:ListBucketMultipartUploads and on objects s3:PutObject, s3:PutObjectTagging, s3:PutObjectRetention, s3:GetObject, " +
-			"s3:GetObjectTagging, s3:GetObjectAttributes, s3:AbortMultipartUpload, s3:ListMultipartUploadParts; and nothing else"
+		return "permit worker-primary s3:ListBucket, s3:ListBucketMultipartUploads and on objects s3:PutObject, s3:PutObjectTagging, s3:GetObject, s3:AbortMultipartUpload, " +
+			"s3:ListMultipartUploadParts, with TWINREEL_S3_OBJECT_LOCK_MODE also s3:PutObjectRetention; and nothing else (deploy/terraform has it as code)"
 	}
 	return "give worker-backup a shared access signature of the container with rcwt, or an identity with a role of its own that can read, write and tag blobs; neither delete nor the account's key"
 }

@@ -113,7 +113,11 @@ func (g *Gauges) read(ctx context.Context) (*reading, error) {
 			return nil, err
 		}
 	}
-	for _, name := range []string{queue.Recordings, queue.DeadLetters, queue.Audit} {
+	names := []string{queue.Recordings, queue.DeadLetters, queue.Audit}
+	if g.peer != nil {
+		names = append(names, queue.PeerRecordings) // full, it takes no more; AUDIT's mirror forgets its oldest, and is always full
+	}
+	for _, name := range names {
 		s, err := g.js.Stream(ctx, name)
 		if err != nil {
 			return nil, err

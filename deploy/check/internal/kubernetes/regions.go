@@ -136,6 +136,9 @@ func (c *checker) follows(other *checker) {
 					c.say(w, "it is not the other region's: TWINREEL_NATS_URL is %q, TWINREEL_REDIS_SENTINELS %q", env["TWINREEL_NATS_URL"], env["TWINREEL_REDIS_SENTINELS"])
 				}
 			}
+			if standby := env["TWINREEL_STANDBY"] == "true"; one.program() == "reconciler" && w.kind == "Deployment" && standby == (w.name == abroad) {
+				c.say(w, "TWINREEL_STANDBY is %q: the one that is abroad leads, and the one at home stands by", env["TWINREEL_STANDBY"])
+			}
 			if env["TWINREEL_PEER_DOMAIN"] != peer {
 				c.say(w, "TWINREEL_PEER_DOMAIN is %q, want %q", env["TWINREEL_PEER_DOMAIN"], peer)
 			}

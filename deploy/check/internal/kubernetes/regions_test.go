@@ -47,6 +47,7 @@ func TestWhatIsBrokenBetweenRegionsIsNoticed(t *testing.T) {
 		"its reconciler is here alone":    {"TWINREEL_NATS_URL: tls://nats.west.twinreel.example:4222", "TWINREEL_NATS_URL: tls://nats:4222", "it is not the other region's"},
 		"the other's is not run":          {"name: reconciler-peer\n  namespace: twinreel\nspec:\n  replicas", "name: reconciler-2\n  namespace: twinreel\nspec:\n  replicas", "the reconciler of west does not run here"},
 		"a name that the other has not":   {"nats.west.twinreel.example", "nats.west.twinreel.test", `it looks for the other's at "tls://nats.west.twinreel.test:4222"`},
+		"nobody stands by":                {"name: TWINREEL_STANDBY\n          value: \"true\"", "name: TWINREEL_STANDBY\n          value: \"false\"", "Deployment reconciler: TWINREEL_STANDBY is \"false\""},
 		"another bucket":                  {"TWINREEL_S3_BUCKET: example-recordings", "TWINREEL_S3_BUCKET: example-recordings-east", "belong into the same stores"},
 		"another container":               {"TWINREEL_AZURE_CONTAINER: recordings", "TWINREEL_AZURE_CONTAINER: recordings-east", "belong into the same stores"},
 		"a writer of both":                {"role/twinreel-writer-us-east-1", "role/twinreel-writer-us-west-2", "ServiceAccount worker-primary: arn:aws:iam::123456789012:role/twinreel-writer-us-west-2 is who it is in both"},

@@ -34,7 +34,8 @@ func (r Report) losses(w io.Writer) {
 	fmt.Fprintf(w, "\n## Losses, measured\n\nUnder a steady load of webhooks, each with three retries 15 s apart, as the platform has them. *Refused*: first tries that were not\n"+
 		"answered 200, and until when after the loss; every webhook is taken in the end. *In step*: when the last acknowledged recording that had\n"+
 		"waited for more than %s was verified in both stores, after the loss, and for how long one waited at the most. *Whole*: from the return\n"+
-		"until every stream, bucket and consumer had its replicas in step again.\n\n", slow)
+		"until every stream, bucket and consumer had its replicas in step again; of regions, until each had looked at all that the other\n"+
+		"accepted, both stores had been read by an outside reader, and a run of either found nothing to do.\n\n", slow)
 	fmt.Fprintf(w, "| row | round | what was lost | webhooks | refused | until | retries, at most | in step after | longest wait | whole after | acknowledged and lost |\n"+
 		"|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, res := range all {

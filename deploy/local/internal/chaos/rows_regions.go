@@ -32,7 +32,7 @@ func regionRows() []Row {
 			play: loseRegion,
 		},
 		{
-			Name: "regions-told-twice", Group: "Regions", on: alone, manual: true, unproven: true, servers: onRegions, settings: regionSettings(),
+			Name: "regions-told-twice", Group: "Regions", Short: true, on: alone, manual: true, unproven: true, servers: onRegions, settings: regionSettings(),
 			Injected: "two regions; each webhook sent to both at the same time",
 			Seen:     "one version, the same sidecar in both stores; each region has looked at all that the other accepted",
 			play:     func(ctx context.Context, b *bed) error { return tellBoth(ctx, b, false) },
@@ -77,16 +77,16 @@ type region struct {
 	at *stack.Region
 }
 
-// openRegions starts both fleets.
-func (b *bed) openRegions(ctx context.Context) (first, second *region, err error) {
+// openRegions starts both fleets, and a balancer before their ingresses.
+func (b *bed) openRegions(ctx context.Context) (first, second *region, lb *balancer, err error) {
 	other, err := b.beside(ctx, b.regions.West)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	first, second = &region{b, b.regions.East}, &region{other, b.regions.West}
 	for _, r := range []*region{first, second} {
 		if err := r.provision(ctx); err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		r.queue.peers = true
 	}
@@ -96,7 +96,15 @@ func (b *bed) openRegions(ctx context.Context) (first, second *region, err error
 		both.Go(func() { errs[i] = r.startPrograms(ctx) })
 	}
 	both.Wait()
-	return first, second, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return nil, nil, nil, err
+	}
+	if lb, err = newBalancer(first.ingress, second.ingress); err != nil {
+		return nil, nil, nil, err
+	}
+	b.closers = append(b.closers, lb.close)
+	b.platform.SetIngressURL(lb.url)
+	return first, second, lb, eventually(ctx, 10*time.Second, "both ingresses are there", lb.has(2))
 }
 
 // beside opens a bed on another region, for the same platform.
@@ -160,18 +168,12 @@ func (r *region) comeOver(ctx context.Context) (map[string]int, error) {
 
 // loseRegion kills the first of two regions for good in the middle of a burst, and much later lets it return.
 func loseRegion(ctx context.Context, b *bed) error {
-	first, second, err := b.openRegions(ctx)
-	if err != nil {
-		return err
-	}
-	lb, err := newBalancer(first.ingress, second.ingress)
+	first, second, lb, err := b.openRegions(ctx)
 	if err != nil {
 		return err
 	}
 	lb.inOrder = true // as a name that leads to the second region only while the first is not ready
-	b.closers = append(b.closers, lb.close)
-	b.platform.SetIngressURL(lb.url)
-	if err := errors.Join(eventually(ctx, 10*time.Second, "both ingresses are there", lb.has(2)), b.warm(ctx)); err != nil {
+	if err := b.warm(ctx); err != nil {
 		return err
 	}
 	if err := b.send(ctx, 2*few); err != nil {
@@ -196,11 +198,15 @@ func loseRegion(ctx context.Context, b *bed) error {
 	if err := pause(ctx, 10*time.Second); err != nil {
 		return err
 	}
-	d.end(b)
+	d.finish(b)
 	if err := second.rest(ctx); err != nil {
 		return err
 	}
 	b.see("the second region was at rest %s after the loss", seconds(time.Since(died)))
+	if err := second.measureLoss(ctx, d, died, fmt.Sprintf("region %s; %d of the %d recordings answered there had not come over", first.at.Name, behind, len(answered))); err != nil {
+		return err
+	}
+	b.loss = second.loss
 	if err := second.holds(ctx, answered, came); err != nil {
 		return err
 	}
@@ -219,7 +225,7 @@ func loseRegion(ctx context.Context, b *bed) error {
 	if err := b.bothInStep(ctx, first, second, key); err != nil {
 		return err
 	}
-	b.see("both in step %s after the first returned", seconds(time.Since(back)))
+	b.loss.Whole = time.Since(back)
 	return nil
 }
 
@@ -284,17 +290,8 @@ func (r *region) nothingQuarantined(ctx context.Context) error {
 
 // tellBoth sends every webhook to both regions at the same time, with the line between them cut or not.
 func tellBoth(ctx context.Context, b *bed, cut bool) error {
-	first, second, err := b.openRegions(ctx)
+	first, second, _, err := b.openRegions(ctx)
 	if err != nil {
-		return err
-	}
-	lb, err := newBalancer(first.ingress, second.ingress)
-	if err != nil {
-		return err
-	}
-	b.closers = append(b.closers, lb.close)
-	b.platform.SetIngressURL(lb.url)
-	if err := eventually(ctx, 10*time.Second, "both ingresses are there", lb.has(2)); err != nil {
 		return err
 	}
 	recordings, _, err := b.platform.Mixture(4*few, largest, 1, 5)
@@ -326,17 +323,11 @@ func tellBoth(ctx context.Context, b *bed, cut bool) error {
 
 // cutRegions cuts the line between the regions under load.
 func cutRegions(ctx context.Context, b *bed) error {
-	first, second, err := b.openRegions(ctx)
+	first, second, _, err := b.openRegions(ctx)
 	if err != nil {
 		return err
 	}
-	lb, err := newBalancer(first.ingress, second.ingress)
-	if err != nil {
-		return err
-	}
-	b.closers = append(b.closers, lb.close)
-	b.platform.SetIngressURL(lb.url)
-	if err := errors.Join(eventually(ctx, 10*time.Second, "both ingresses are there", lb.has(2)), b.warm(ctx)); err != nil {
+	if err := b.warm(ctx); err != nil {
 		return err
 	}
 	key, err := auditKey(ctx, first)
