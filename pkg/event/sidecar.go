@@ -100,6 +100,26 @@ func ParseSidecar(b []byte) (Sidecar, error) {
 	return s, nil
 }
 
+// SameButReceived reports whether two sidecars tell the same but for when the recording was accepted, as those of two regions do
+// to which one webhook came. What is not written as we write it is not the same.
+func SameButReceived(a, b []byte) bool {
+	var undated [2][]byte
+	for i, text := range [][]byte{a, b} {
+		s, err := ParseSidecar(text)
+		if err != nil {
+			return false
+		}
+		if again, err := s.Encode(); err != nil || !bytes.Equal(again, text) {
+			return false
+		}
+		s.ReceivedAt = time.Time{}
+		if undated[i], err = s.Encode(); err != nil {
+			return false
+		}
+	}
+	return bytes.Equal(undated[0], undated[1])
+}
+
 // Digest returns the digest of the recording's bytes that the sidecar names.
 func (s Sidecar) Digest() (digest.Digest, error) {
 	crc, err := digest.DecodeCRC64(s.CRC64NVME)

@@ -21,6 +21,9 @@ type Evidence struct {
 	Foreign map[tier.Tier]error          // why the object at a sidecar's key is none of the recording
 	Object  map[tier.Tier]*objstore.Info // under the agreed key, else under the one that was asked for
 
+	// Regions says that there are two: one webhook may have come to both, and each has dated its sidecar.
+	Regions bool
+
 	first tier.Tier // whose sidecar is believed first; primary's unless it is set
 }
 
@@ -67,11 +70,16 @@ func (e *Evidence) Clear() bool {
 		return false
 	}
 	for _, one := range all {
-		if one.Forgotten || one.Digest != all[0].Digest || one.ObjectKey != all[0].ObjectKey || !bytes.Equal(one.Sidecar, all[0].Sidecar) {
+		if one.Forgotten || one.Digest != all[0].Digest || one.ObjectKey != all[0].ObjectKey || !e.SameSidecar(one.Sidecar, all[0].Sidecar) {
 			return false
 		}
 	}
 	return true
+}
+
+// SameSidecar says that two sidecars tell the same: byte for byte, or, where there are two regions, but for when it was accepted.
+func (e *Evidence) SameSidecar(a, b []byte) bool {
+	return bytes.Equal(a, b) || e.Regions && event.SameButReceived(a, b)
 }
 
 // Contradicted says that the event contradicts the digest entry or a sidecar.

@@ -70,7 +70,7 @@ func (s Source) GatherFor(ctx context.Context, t tier.Tier, key, objectKey strin
 
 func (s Source) begin(ctx context.Context, first tier.Tier, key string) (e *Evidence, err error) {
 	e = &Evidence{
-		Sidecar: map[tier.Tier]*digest.Entry{}, Foreign: map[tier.Tier]error{}, Object: map[tier.Tier]*objstore.Info{}, first: first,
+		Sidecar: map[tier.Tier]*digest.Entry{}, Foreign: map[tier.Tier]error{}, Object: map[tier.Tier]*objstore.Info{}, first: first, Regions: s.Peer != nil,
 	}
 	e.Entry, err = s.entry(ctx, key)
 	return e, err

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"maps"
@@ -340,12 +339,12 @@ func (j *judgement) sidecars() {
 		switch side := j.facts.Sidecar[t]; {
 		case j.facts.Foreign[t] != nil:
 			j.add(ChecksumDiffers, t.String(), key, Quarantine, "what is at the sidecar's key is none of the recording")
-		case side != nil && j.facts.Entry != nil && !bytes.Equal(side.Sidecar, j.facts.Entry.Sidecar):
+		case side != nil && j.facts.Entry != nil && !j.facts.SameSidecar(side.Sidecar, j.facts.Entry.Sidecar):
 			j.add(ChecksumDiffers, t.String(), key, Quarantine, "not the sidecar that was agreed on")
 		}
 	}
 	p, b := j.facts.Sidecar[tier.Primary], j.facts.Sidecar[tier.Backup]
-	if j.facts.Entry == nil && p != nil && b != nil && !bytes.Equal(p.Sidecar, b.Sidecar) {
+	if j.facts.Entry == nil && p != nil && b != nil && !j.facts.SameSidecar(p.Sidecar, b.Sidecar) {
 		j.add(ChecksumDiffers, All, key, Quarantine, "the tiers' sidecars differ: primary's names sha256 %.12s, backup's %.12s", p.SHA256, b.SHA256)
 	}
 }

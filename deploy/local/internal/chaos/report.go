@@ -172,7 +172,7 @@ func cell(s string) string {
 
 // order is where a group stands.
 func order(group string) int {
-	return slices.Index([]string{"NATS", "Redis", "S3", "Azure", "Source", "Kills", "Shutdown", "Fleets", "Cluster", "Power", "Operations", "Zones"}, group)
+	return slices.Index([]string{"NATS", "Redis", "S3", "Azure", "Source", "Kills", "Shutdown", "Fleets", "Cluster", "Power", "Operations", "Zones", "Regions"}, group)
 }
 
 // standing is where a row stands in the matrix.
