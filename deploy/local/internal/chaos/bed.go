@@ -42,6 +42,7 @@ type bed struct {
 	cluster   *stack.Cluster   // in place of the one NATS server; then there is no line to it
 	sentinels *stack.Sentinels // in place of the one Redis
 	regions   *stack.Regions   // the bed is on the first, over the same stores
+	dates     bool             // the stores' sidecars may differ in their dates: a webhook came to both regions while neither heard of the other
 	balancer  *balancer
 
 	ingress, primary, backup *fleet.Program

@@ -59,7 +59,7 @@ func (b *bed) compare(ctx context.Context, truth []outside.Truth) error {
 	if err != nil {
 		return err
 	}
-	report, err := outside.Reader{Stores: stores, Parallel: 2}.Compare(ctx, truth)
+	report, err := outside.Reader{Stores: stores, Parallel: 2, Dates: b.dates}.Compare(ctx, truth)
 	if err != nil {
 		return err
 	}
