@@ -41,7 +41,7 @@ func (t Topology) Inspect(ctx context.Context, js jetstream.JetStream) ([]Standi
 			return nil, err
 		}
 		out = append(out, one)
-		wants := map[string][]jetstream.ConsumerConfig{Recordings: consumers(), PeerRecordings: t.Peer.followers()}[c.Name]
+		wants := map[string][]jetstream.ConsumerConfig{Recordings: consumers(), PeerRecordings: t.Peer.followers(time.Now())}[c.Name]
 		if one.Missing {
 			continue
 		}

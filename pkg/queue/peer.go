@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -105,14 +106,21 @@ func (p Peer) mirrors(s Sizes, replicas int) []jetstream.StreamConfig {
 	}
 }
 
-// followers returns the configuration of the consumers of the peer's events, one a tier.
-func (p Peer) followers() []jetstream.ConsumerConfig {
+// followFrom is how old an event of the peer's may be that is followed when a region is added: each that is leaves an event in
+// AUDIT, and a month of them at once could fill it. What is older the reconciler's runs hold against the stores.
+const followFrom = 24 * time.Hour
+
+// followers returns the configuration of the consumers of the peer's events, one a tier, as they are made at that time.
+func (p Peer) followers(now time.Time) []jetstream.ConsumerConfig {
 	if !p.Known() {
 		return nil
 	}
 	var out []jetstream.ConsumerConfig
+	from := now.UTC().Add(-followFrom)
 	for _, t := range tier.All() {
-		out = append(out, durable(ConsumerName(t, PeerLane), consumerSubjects(t, PeerLane)))
+		c := durable(ConsumerName(t, PeerLane), consumerSubjects(t, PeerLane))
+		c.DeliverPolicy, c.OptStartTime = jetstream.DeliverByStartTimePolicy, &from
+		out = append(out, c)
 	}
 	return out
 }

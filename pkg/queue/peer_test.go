@@ -44,6 +44,14 @@ func TestAPeerIsMirrored(t *testing.T) {
 			t.Errorf("provisioned again: %+v", c)
 		}
 	}
+	c, err := js.Consumer(t.Context(), queue.PeerRecordings, "backup-peer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := c.CachedInfo().Config.OptStartTime
+	if from == nil || time.Since(*from) < 24*time.Hour || time.Since(*from) > 25*time.Hour {
+		t.Errorf("it follows from %v on, want from a day ago", from)
+	}
 	list, err := topology.Inspect(t.Context(), js)
 	if err != nil {
 		t.Fatal(err)

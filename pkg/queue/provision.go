@@ -152,7 +152,7 @@ func (p *provisioning) run(ctx context.Context, t Topology) error {
 	for _, of := range []struct {
 		stream string
 		all    []jetstream.ConsumerConfig
-	}{{Recordings, consumers()}, {PeerRecordings, t.Peer.followers()}} {
+	}{{Recordings, consumers()}, {PeerRecordings, t.Peer.followers(time.Now())}} {
 		for _, c := range of.all {
 			if err := p.consumer(ctx, of.stream, c); err != nil {
 				return fmt.Errorf("consumer %s: %w", c.Durable, explain(err))
@@ -220,6 +220,7 @@ func (p *provisioning) consumer(ctx context.Context, stream string, c jetstream.
 		return err
 	}
 	was := old.CachedInfo().Config
+	c.DeliverPolicy, c.OptStartTime = was.DeliverPolicy, was.OptStartTime // where it began
 	now, err := p.js.UpdateConsumer(ctx, stream, c)
 	if err != nil {
 		return err

@@ -65,8 +65,8 @@ func (c *Copier) explained(ctx context.Context, job Job, held digest.Held) (bool
 // elsewhere keeps a peer's recording from being agreed on anew where its sibling copy was made there: what was agreed on then
 // has not come over, or was withdrawn as both copies were confirmed and this tier lost its own since. ErrAwaitsCopy.
 func (c *Copier) elsewhere(ctx context.Context, job Job) error {
-	if c.Elsewhere == nil || job.Event.Redrive() && job.Event.Data.CopyFrom != nil {
-		return nil
+	if d := job.Event.Data; c.Elsewhere == nil || job.Event.Redrive() && (d.CopyFrom != nil || d.Sidecar != "") {
+		return nil // or it says itself what was agreed on
 	}
 	_, err := c.Agreement.Get(ctx, job.key())
 	switch {

@@ -58,7 +58,11 @@ func (w *Worker) follow(nc *nats.Conn, own digest.Agreement, peer peerBuckets, a
 	copier.Elsewhere = func(ctx context.Context, job transfer.Job) (bool, error) {
 		ctx, cancel := context.WithTimeout(ctx, peerLogTimeout)
 		defer cancel()
-		return log.Held(ctx, job.Event.Data.IdempotencyKey, job.Stored)
+		since := job.Stored // a redrive's is later than the copy; and streams' leaders have clocks of their own
+		if at := job.Event.Data.ReceivedAt; !at.IsZero() && at.Before(since) {
+			since = at
+		}
+		return log.Held(ctx, job.Event.Data.IdempotencyKey, since.Add(-time.Minute))
 	}
 	second := *w
 	second.copier = &copier

@@ -82,7 +82,13 @@ func notOverTheLink(t *testing.T, r *stack.Regions) {
 		a.Logins = map[string]stack.Login{"all": {User: a.User, Password: a.Password}}
 		return connect(t, a, "all", "reconciler")
 	}
-	east, west := whole(r.East), whole(r.West)
+	between(t, r.East, whole(r.East), whole(r.West))
+	between(t, r.West, whole(r.West), whole(r.East))
+}
+
+// between has west try to harm east, which may be either.
+func between(t *testing.T, at *stack.Region, east, west *client) {
+	t.Helper()
 	sizes := queue.Sizes{Recordings: 1 << 30, Letters: 1 << 30, Audit: 1 << 30, MaxAge: time.Hour}
 	if _, err := queue.Provision(t.Context(), east.js, sizes, 1); err != nil {
 		t.Fatal(err)
@@ -90,7 +96,7 @@ func notOverTheLink(t *testing.T, r *stack.Regions) {
 	if _, err := east.js.Publish(t.Context(), "recordings.completed.both", []byte("{}")); err != nil {
 		t.Fatal(err)
 	}
-	over, err := queue.Peer{Domain: r.East.Name}.JetStream(west.js)
+	over, err := queue.Peer{Domain: at.Name}.JetStream(west.js)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,6 +106,13 @@ func notOverTheLink(t *testing.T, r *stack.Regions) {
 	for what, do := range map[string]func(context.Context) error{
 		"delete a stream":   func(ctx context.Context) error { return over.DeleteStream(ctx, queue.Audit) },
 		"delete a consumer": func(ctx context.Context) error { return over.DeleteConsumer(ctx, queue.Recordings, "primary") },
+		"empty a stream": func(ctx context.Context) error {
+			s, err := over.Stream(ctx, queue.Audit)
+			if err != nil {
+				return nil //nolint:nilerr // an error here would pass for the refusal that is looked for
+			}
+			return s.Purge(ctx)
+		},
 		"change a stream": func(ctx context.Context) error {
 			_, err := over.UpdateStream(ctx, jetstream.StreamConfig{Name: queue.Recordings, Subjects: []string{"mine"}})
 			return err

@@ -33,8 +33,13 @@ type Regions struct {
 	Link       Login // as which West's server comes to East's
 }
 
-// unshared is what must not pass between the regions: both have streams that would take it.
-var unshared = []string{"recordings.>", "audit.>", "$KV.>"}
+// unshared is what must not pass between the regions: what both have streams for, which would take it; and what would change or
+// empty the other's streams, or take what its workers do. Whoever takes the connection has permissions for that; whoever makes it
+// has this alone.
+var unshared = []string{
+	"recordings.>", "audit.>", "$KV.>", "$JS.*.API.STREAM.CREATE.>", "$JS.*.API.STREAM.UPDATE.>", "$JS.*.API.STREAM.DELETE.>", "$JS.*.API.STREAM.PURGE.>",
+	"$JS.*.API.STREAM.MSG.>", "$JS.*.API.CONSUMER.DELETE.>", "$JS.*.API.CONSUMER.MSG.>",
+}
 
 // StartRegions starts two regions beside the stack's own servers, over its stores, in a world of their own there. Closing the
 // stack ends them. via returns the address at which West reaches the one given, of East; nil: the same.
