@@ -120,7 +120,7 @@ func (b *azureBed) wanted() []step {
 			return errors.Join(err, body.Close())
 		}},
 		{"read its tags", Reader, []Identity{Reader, Glass}, true, func(ctx context.Context) error { return second(b.reader.Tags(ctx, key("small"))) }},
-		{"follow a link to it", Reader, looking, true, func(ctx context.Context) error { return b.follow(ctx, key("small")) }},
+		{"follow a link to it", Reader, looking, true, func(ctx context.Context) error { return follow(ctx, b.reader, key("small")) }},
 		{"seal the log", Reader, readers, true, func(ctx context.Context) error { return b.seal(ctx, "audit/"+b.run+"/checkpoint") }},
 		{"doctor: the container", Reader, []Identity{Reader, Admin}, true, func(ctx context.Context) error { return second(b.inspector.Lock(ctx)) }},
 		{"doctor: could the log be added to", Reader, readers, true, func(ctx context.Context) error {
@@ -158,26 +158,6 @@ func (b *azureBed) parts(ctx context.Context, key string, commit bool) error {
 		return u.Abort(ctx)
 	}
 	return second(u.Commit(ctx, digest.Of(body), tags()))
-}
-
-func (b *azureBed) follow(ctx context.Context, key string) error {
-	link, err := b.reader.Link(ctx, key, time.Minute)
-	if err != nil {
-		return err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, link.URL, http.NoBody)
-	if err != nil {
-		return err
-	}
-	answer, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = answer.Body.Close() }()
-	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("the link is answered %d", answer.StatusCode)
-	}
-	return nil
 }
 
 // anyToken stands for an identity's token: what counts is what is asked for with it.

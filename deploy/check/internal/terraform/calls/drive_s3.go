@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -147,7 +145,7 @@ func (b *bed) wanted() []step {
 			_, err := b.reader.Tags(ctx, key("small"))
 			return err
 		}},
-		{"follow a link to it", Reader, []Identity{Writer, Reader, Glass}, true, func(ctx context.Context) error { return b.follow(ctx, key("small")) }},
+		{"follow a link to it", Reader, []Identity{Writer, Reader, Glass}, true, func(ctx context.Context) error { return follow(ctx, b.reader, key("small")) }},
 		reader("seal the log", func(ctx context.Context) error { return b.seal(ctx, "audit/"+b.run+"/checkpoint") }),
 		{"read the log", Reader, []Identity{Reader, Glass}, true, func(ctx context.Context) error { return b.read(ctx, "audit/"+b.run+"/checkpoint", 0, -1) }},
 		{"doctor: versions", Reader, []Identity{Reader, Glass, Admin, Other}, true, func(ctx context.Context) error { return second(b.inspector.Versioning(ctx)) }},
@@ -247,24 +245,4 @@ func (b *bed) read(ctx context.Context, key string, off, n int64) error {
 	}
 	_, err = io.Copy(io.Discard, body)
 	return errors.Join(err, body.Close())
-}
-
-func (b *bed) follow(ctx context.Context, key string) error {
-	link, err := b.reader.Link(ctx, key, time.Minute)
-	if err != nil {
-		return err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, link.URL, http.NoBody)
-	if err != nil {
-		return err
-	}
-	answer, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = answer.Body.Close() }()
-	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("the link is answered %d", answer.StatusCode)
-	}
-	return nil
 }
